@@ -1,0 +1,100 @@
+//! The check: one question from a proxy, one decision. The words here know no protocol and no runtime.
+
+pub mod activity;
+pub mod cache;
+pub mod checker;
+pub mod follower;
+pub mod identity;
+pub mod path;
+pub mod policy;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::check::identity::Identity;
+use crate::fault::{Fault, Kind};
+
+/// What a proxy asks: may this request pass?
+#[derive(Clone, Copy, Debug)]
+pub struct CheckRequest<'a> {
+    /// The original method, compared exactly.
+    pub method: &'a str,
+    /// The original host, as sent: case, port and trailing dot are taken care of here (SEC-P6).
+    pub host: &'a str,
+    /// The original request target as sent: raw path and query (SEC-P3, P4).
+    pub target: &'a str,
+    pub credential: Credential<'a>,
+    /// The route's name, where the proxy sends one.
+    pub route: Option<&'a str>,
+    /// The client as the trusted proxy tells it; for audit events only, no rule asks it.
+    pub client: Option<IpAddr>,
+    /// The proxy's request id, for logs.
+    pub request_id: Option<&'a str>,
+}
+
+/// What the client showed.
+#[derive(Clone, Copy)]
+pub enum Credential<'a> {
+    None,
+    /// The token of exactly one `Authorization: Bearer` (RFC 6750 section 2.1).
+    Bearer(&'a str),
+    /// Something that can't count: repeated, of another scheme's shape, or contradicting itself (SEC-T22).
+    Unusable,
+}
+
+impl std::fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Bearer(_) => "Bearer(…)",
+            Self::Unusable => "Unusable",
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// `None` where the rule lets anyone pass: no token was read, and identity headers are to be removed.
+    Allow(Option<Arc<Identity>>),
+    Deny(Denial),
+}
+
+/// Why a request may not pass. The door words it: status, `WWW-Authenticate`, `x-doorward-reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Denial {
+    #[error("no token came")]
+    NoToken,
+    #[error("the token does not count")]
+    InvalidToken,
+    #[error("the rule asks for more than this token's holder may")]
+    Forbidden,
+    /// The rule asks for a fresher or stronger sign-in (RFC 9470).
+    #[error("the rule asks for a fresher or stronger sign-in")]
+    InsufficientAuthentication,
+    #[error("the request's method, host or path can't be decided on")]
+    BadPath,
+    #[error("what must be known to decide is not known now")]
+    Unavailable,
+}
+
+impl Fault for Denial {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoToken | Self::InvalidToken | Self::InsufficientAuthentication => Kind::Unauthenticated,
+            Self::Forbidden | Self::BadPath => Kind::Forbidden,
+            Self::Unavailable => Kind::Unavailable,
+        }
+    }
+
+    /// What `x-doorward-reason` and the metrics say; coarse, since clients may see it (SEC-T16).
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::InvalidToken => "invalid_token",
+            Self::Forbidden => "forbidden",
+            Self::InsufficientAuthentication => "insufficient_user_authentication",
+            Self::BadPath => "bad_path",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! doorward: an external-authorization sidecar for NGINX and Envoy, and the login service that issues what it checks.
+//!
+//! The modules stand in building order: each uses only those listed before it. Two wings share one ground: the read wing
+//! (`check`, `gate`) answers proxies, the write wing (`issue`, `web`) keeps sessions. Neither knows the other.
+
+// The ground.
+pub mod audit;
+pub mod clock;
+pub mod fault;
+pub mod listen;
+pub mod logging;
+pub mod metrics;
+pub mod secret;
+pub mod units;
+
+// Tokens, and where their state lives.
+pub mod database;
+pub mod state;
+pub mod token;
+
+// Decisions.
+pub mod check;
+pub mod issue;
+
+// The roof.
+pub mod config;

@@ -1,0 +1,289 @@
+//! Token state: sessions, what is denied, and the revocation log. The words, and the promises a store makes.
+//!
+//! Two faces of one store: [`Lookups`] is all that the check plane may ask (a sidecar runs on a Redis user that cannot
+//! create sessions, SEC-K8), [`Sessions`] is what the session plane does. `app` chooses the store; nothing else knows which.
+
+pub mod family;
+pub mod redis;
+pub mod sql;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Millis, Timestamp};
+use crate::fault::{Fault, Kind};
+use crate::secret::Digest;
+use crate::token::{Generation, Holder, SessionId, SubjectTag, TokenId};
+
+/// Where token state lives.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// `sql` (the users' database), or `redis://`, `rediss://`, `redis-sentinel://`, `redis-cluster://`, `unix://`.
+    pub url: String,
+    /// A file that holds the URL, so that its password stays out of the configuration.
+    pub url_file: String,
+    /// A file of PEM certificates to trust for `rediss://`; empty trusts the system's.
+    pub ca_file: String,
+    /// How many replicas must have seen a logout or revocation before it is answered 2xx; 503 otherwise. Redis only.
+    pub wait_replicas: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { url: "sql".into(), url_file: String::new(), ca_file: String::new(), wait_replicas: 0 }
+    }
+}
+
+/// Times that rule a session, from `auth` in the configuration. The store applies them by its own clock.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionRules {
+    /// `auth.refresh_grace`: how long the previous refresh token is answered with the same successor.
+    pub grace: Duration,
+    /// `auth.auto_logout`: unused this long, a session ends.
+    pub idle: Duration,
+    /// `auth.refresh_lifetime`: the absolute life of a session.
+    pub lifetime: Duration,
+    /// `auth.max_sessions_per_user`; 0 is no limit.
+    pub max_per_subject: u32,
+    pub at_limit: AtLimit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AtLimit {
+    /// The oldest session ends.
+    Evict,
+    /// The login is refused.
+    Refuse,
+}
+
+/// A session about to be opened.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    pub sid: SessionId,
+    pub holder: Holder,
+    /// SHA-256 of the refresh tokens' salt.
+    pub salt: Digest,
+    pub device: Device,
+}
+
+/// Where a session was opened from, for its owner's list of sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    pub user_agent: String,
+    pub ip: Option<IpAddr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// It is open; tokens minted for it carry `epoch`. `evicted` were ended to keep the limit.
+    Session { session: Session, evicted: Vec<SessionId> },
+    /// The subject has as many sessions as it may, and the rule is to refuse.
+    LimitReached,
+}
+
+/// A live session as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    pub sid: SessionId,
+    pub holder: Holder,
+    pub generation: Generation,
+    /// The subject's epoch now: tokens minted for this session carry it.
+    pub epoch: u64,
+    pub created: Millis,
+    /// Written in batches, so it may lag by one activity interval.
+    pub last_seen: Millis,
+    /// The absolute end; rotation never moves it (SEC-R10).
+    pub ends: Millis,
+    pub device: Device,
+}
+
+/// What became of a presented refresh token; the table is in `family`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// It was the current one: the family moved on to `session.generation`.
+    Rotated(Session),
+    /// It was the previous one, inside the grace window: `session.generation` is still its successor.
+    Repeated(Session),
+    /// The store had lost its last write: the family caught up and moved on to `session.generation`.
+    CaughtUp(Session),
+    /// It was spent before. The same step has ended the session and written the revocation log.
+    Reused,
+    /// The store lost more than one write; nothing was changed.
+    Lost,
+    /// No such session, or another salt.
+    Unknown,
+}
+
+/// Why a session ends: the label of `sessions_revoked_total` and a word in the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    Logout,
+    LogoutAll,
+    Reuse,
+    Limit,
+    Admin,
+}
+
+impl Cause {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::LogoutAll => "logout_all",
+            Self::Reuse => "reuse",
+            Self::Limit => "limit",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// What the check plane asks about one verified token, in one round trip.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// An own token: is its session live, its epoch today's, its `jti` not denied?
+    Own { sid: SessionId, jti: TokenId, epoch: u64 },
+    /// A foreign token: is neither its `jti` nor its subject (as issued at or before some moment) denied?
+    Foreign { tag: SubjectTag, jti: Option<TokenId>, issued: Option<Timestamp> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Own token: the session lives. `idle_left` is how long it lives without activity, `ends` its absolute end.
+    /// Foreign token: `idle_left` and `ends` are `None`.
+    Live { idle_left: Option<Duration>, ends: Option<Millis> },
+    /// Denied, or its session has ended or was never known (SEC-T20).
+    Dead,
+}
+
+/// One line of the revocation log. Every entry means the same to a checker: forget what you know of this, and ask anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Session(SessionId),
+    /// Everything of one subject: its epoch rose, or one of its tokens was denied.
+    Subject(SubjectTag),
+    /// A signing key was removed: its tokens are refused from now on.
+    Key(String),
+    /// Everything there is.
+    Everything,
+}
+
+/// Where a reader stands in the revocation log; opaque outside the store that gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position(pub Arc<str>);
+
+/// One answer of the revocation log.
+#[derive(Clone, Debug)]
+pub struct LogBatch {
+    pub entries: Vec<Entry>,
+    /// Where to go on from.
+    pub position: Position,
+    /// Entries may have been missed since the given position (trimmed log, failover, flush, restored backup, or no
+    /// position was given): the reader empties its cache before its next hit (SEC-S3).
+    pub gap: bool,
+    /// When this store's state began: after a flush it is younger. Foreign tokens issued before it are refused (SEC-T20).
+    pub store_began: Timestamp,
+}
+
+/// Health of the store for `readyz` and `doctor`.
+#[derive(Clone, Debug, Default)]
+pub struct StoreHealth {
+    /// Faults that do not stop service, each with its fix; such as an eviction policy other than `noeviction` (SEC-F8).
+    pub warnings: Vec<String>,
+    /// How far the store's clock is ahead of ours, in seconds; negative where it is behind.
+    pub clock_skew: f64,
+}
+
+/// What the check plane asks. Every call is bounded in time by the store itself.
+#[async_trait]
+pub trait Lookups: Send + Sync {
+    /// One round trip.
+    async fn standing(&self, question: &Question) -> Result<Standing, StateError>;
+
+    /// The next entries after `after`, waiting up to `wait` for one. An empty batch is an answer too: nothing was revoked.
+    /// Without a position it answers at once with the log's end and `gap: true`.
+    async fn read_log(&self, after: Option<&Position>, wait: Duration) -> Result<LogBatch, StateError>;
+
+    /// Notes that the sessions were last used at these moments (by this process's clock): each lives on for `idle` from
+    /// then, never past its absolute end. Ended sessions are skipped, never brought back.
+    async fn touch(&self, seen: &[(SessionId, Millis)], idle: Duration) -> Result<(), StateError>;
+
+    async fn health(&self) -> Result<StoreHealth, StateError>;
+}
+
+/// What the session plane does. Each call is one atomic step in the store, and idempotent, so that a step whose answer
+/// was lost can be repeated (SEC-R4). All that end something answer `Ok` only when it is written, and seen by
+/// `wait_replicas` replicas.
+#[async_trait]
+pub trait Sessions: Lookups {
+    /// Opens a session; the session limit holds exactly under any number of parallel calls (SEC-S5).
+    async fn open(&self, new: &NewSession, rules: &SessionRules) -> Result<Opened, StateError>;
+
+    /// Moves the family past generation `shown`, by the store's clock. A generation spent before the grace window gives
+    /// [`Rotation::Reused`], and that same step has ended the session; another salt gives [`Rotation::Unknown`].
+    async fn rotate(
+        &self,
+        sid: &SessionId,
+        shown: Generation,
+        salt: &Digest,
+        rules: &SessionRules,
+    ) -> Result<Rotation, StateError>;
+
+    /// Ends one session. `Ok(false)` where none was live: also fine (SEC-S4).
+    async fn end(&self, sid: &SessionId, cause: Cause) -> Result<bool, StateError>;
+
+    /// Ends the session only if `salt` is its own: how a refresh token logs out. `Ok(false)` otherwise.
+    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, cause: Cause) -> Result<bool, StateError>;
+
+    /// Raises the subject's epoch and ends all its sessions; returns how many were live. For a foreign subject it also
+    /// denies every token issued at or before now, for `remember`, the longest life such a token has.
+    async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<u64, StateError>;
+
+    /// Denies one token until it expires.
+    async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<(), StateError>;
+
+    /// Tells every checker something that is no session's end: a removed key.
+    async fn announce(&self, entry: &Entry) -> Result<(), StateError>;
+
+    async fn session(&self, sid: &SessionId) -> Result<Option<Session>, StateError>;
+
+    /// The subject's live sessions, oldest first.
+    async fn sessions_of(&self, tag: SubjectTag) -> Result<Vec<Session>, StateError>;
+
+    /// Up to `limit` live sessions of all subjects, for the command line; in no promised order.
+    async fn all_sessions(&self, limit: usize) -> Result<Vec<Session>, StateError>;
+}
+
+/// Someone in this process who must know of an end before it is answered: the check plane beside the issuer (SEC-S1).
+pub trait Hears: Send + Sync {
+    fn hear(&self, entry: &Entry);
+}
+
+/// The store gave no usable answer: neither yes nor no.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("the token store did not answer within {0:?}")]
+    TimedOut(Duration),
+    #[error("the token store can't be reached: {0}")]
+    Unreachable(String),
+    #[error("the token store refused: {0}")]
+    Refused(String),
+    #[error("only {seen} of {wanted} replicas have seen the change")]
+    NotReplicated { seen: u32, wanted: u32 },
+    #[error("the token store holds something unexpected: {0}")]
+    Corrupt(String),
+}
+
+impl Fault for StateError {
+    fn kind(&self) -> Kind {
+        Kind::Unavailable
+    }
+    fn code(&self) -> &'static str {
+        "unavailable"
+    }
+}
