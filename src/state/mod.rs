@@ -83,7 +83,7 @@ pub struct Device {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opened {
     /// It is open; tokens minted for it carry `epoch`. `evicted` were ended to keep the limit.
-    Session { session: Session, evicted: Vec<SessionId> },
+    Session { session: Box<Session>, evicted: Vec<SessionId> },
     /// The subject has as many sessions as it may, and the rule is to refuse.
     LimitReached,
 }
