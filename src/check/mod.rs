@@ -4,9 +4,14 @@ pub mod activity;
 pub mod cache;
 pub mod checker;
 pub mod follower;
+pub mod glob;
+pub mod host;
 pub mod identity;
 pub mod path;
 pub mod policy;
+pub mod requirement;
+#[cfg(test)]
+mod testing;
 
 use std::net::IpAddr;
 use std::sync::Arc;
