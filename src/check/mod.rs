@@ -5,6 +5,7 @@ pub mod cache;
 pub mod checker;
 pub mod follower;
 pub mod glob;
+pub mod headers;
 pub mod host;
 pub mod identity;
 pub mod path;
