@@ -1,9 +1,13 @@
 //! The check: one question from a proxy, one decision. The words here know no protocol and no runtime.
 
 pub mod activity;
+pub mod breaker;
 pub mod cache;
+pub mod cell;
 pub mod checker;
+pub mod flights;
 pub mod follower;
+pub mod freshness;
 pub mod glob;
 pub mod headers;
 pub mod host;
