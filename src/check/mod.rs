@@ -12,6 +12,7 @@ pub mod glob;
 pub mod headers;
 pub mod host;
 pub mod identity;
+pub mod lookup;
 pub mod path;
 pub mod policy;
 pub mod requirement;
