@@ -25,6 +25,7 @@ pub mod issue;
 
 // The doors.
 // pub mod gate;
+pub mod ops;
 
 // The roof.
 pub mod config;
