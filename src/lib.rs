@@ -23,4 +23,6 @@ pub mod check;
 pub mod issue;
 
 // The roof.
+pub mod app;
+pub mod cli;
 pub mod config;
