@@ -28,4 +28,6 @@ pub mod issue;
 pub mod ops;
 
 // The roof.
+pub mod app;
+pub mod cli;
 pub mod config;
