@@ -3,10 +3,14 @@
 
 mod harness;
 
+use std::time::{Duration, Instant};
+
 use harness::edge::{Edge, Proxy, SIGN_IN};
 use harness::http::{Connection, Request, values};
 use harness::paths;
+use harness::redis::{self, RedisServer};
 use harness::upstream::Received;
+use serde_json::json;
 
 /// The suite, for one proxy.
 macro_rules! through {
@@ -19,6 +23,11 @@ macro_rules! through {
                     super::$behaviour(&mut edge);
                 }
             })*
+
+            #[test]
+            fn a_dead_token_store_is_503() {
+                super::a_dead_token_store_is_503($proxy);
+            }
         }
     };
     ($($module:ident: $proxy:expr),* $(,)?) => {
@@ -88,7 +97,7 @@ fn the_app_learns_who_came(edge: &Edge) {
 
 // SEC-P8, SEC-P9
 fn claims_of_a_foreign_token_become_identity_headers(edge: &Edge) {
-    let claims = serde_json::json!({"sub": "bob", "roles": ["admin", "editor"], "scope": "read write"});
+    let claims = json!({"sub": "bob", "roles": ["admin", "editor"], "scope": "read write"});
     let received = edge.passes(&Request::get("/reports").bearer(&edge.issuer.token_with(claims)));
     assert_eq!(received.header("X-Auth-Subject"), Some("bob"));
     assert_eq!(words(&received, "X-Auth-Roles"), ["admin", "editor"]);
@@ -271,7 +280,7 @@ fn one_client_connection_carries_allowed_and_refused_requests(edge: &Edge) {
 
 // SEC-K9: the proxy is on this machine, so to doorward every client of it looks local.
 fn login_of_trusted_callers_is_not_reachable_through_the_proxy(edge: &Edge) {
-    let login = Request::post("/login", &serde_json::json!({"user_id": "root"}));
+    let login = Request::post("/login", &json!({"user_id": "root"}));
     edge.refuses(&login, 401);
     for path in ["/metrics", "/readyz", "/_doorward", "/check/nginx"] {
         let (reply, _) = edge.ask(&Request::get(path));
@@ -289,6 +298,30 @@ fn nothing_passes_while_doorward_is_away(edge: &mut Edge) {
         edge.refuses(&request.header("X-Auth-Subject", "mallory"), status);
     }
     edge.passes(&Request::get("/public/page"));
+}
+
+// SEC-F1
+fn a_dead_token_store_is_503(proxy: Proxy) {
+    if !redis::available() {
+        return;
+    }
+    let mut store = RedisServer::start();
+    let Some(edge) = Edge::start_with(proxy, &json!({"url": store.url()})) else { return };
+    edge.passes(&Request::get("/reports").bearer(&edge.issuer.token("alice", &[])));
+    let unseen = Request::get("/reports").bearer(&edge.issuer.token("bob", &[]));
+    store.kill();
+    let reply = edge.refuses(&unseen.clone().header("X-Auth-Subject", "mallory"), 503);
+    assert!(reply.header("Retry-After").is_some(), "{reply:?}");
+    // What needs no store is answered as ever.
+    edge.refuses(&Request::get("/reports"), 401);
+    edge.passes(&Request::get("/open/x"));
+
+    store.restart();
+    let start = Instant::now();
+    while unseen.send(edge.address).status != 200 {
+        assert!(start.elapsed() < Duration::from_secs(10), "no recovery after the store is back");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]

@@ -40,11 +40,11 @@ impl Edge {
     /// `/open/**` is anyone's, `/admin/**` the admins', everything else for whoever has a token. The shipped files' own
     /// `/public/` is never asked of doorward. `None` where the proxy is not installed.
     pub fn start(proxy: Proxy) -> Option<Self> {
-        Self::start_with(proxy, json!({}))
+        Self::start_with(proxy, &json!({}))
     }
 
     /// The same, with a token store of the test's choosing.
-    pub fn start_with(proxy: Proxy, state: Value) -> Option<Self> {
+    pub fn start_with(proxy: Proxy, state: &Value) -> Option<Self> {
         let program = tools::find(match proxy {
             Proxy::NginxApi | Proxy::NginxBrowser => "nginx",
             Proxy::EnvoyGrpc | Proxy::EnvoyHttp => "envoy",
