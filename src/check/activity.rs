@@ -15,11 +15,11 @@ use crate::state::Lookups;
 use crate::token::SessionId;
 
 /// Sessions in one write.
-const BATCH: usize = 500;
-/// For one write.
-const BUDGET: Duration = Duration::from_secs(1);
+const BATCH: usize = 250;
+/// For one write; the stores give up earlier by themselves.
+const BUDGET: Duration = Duration::from_secs(2);
 /// For all writes at the end of the process.
-const LAST: Duration = Duration::from_secs(2);
+const LAST: Duration = Duration::from_secs(3);
 
 /// Cells used since they were last written, each at most once. Sending takes no lock.
 #[derive(Debug)]

@@ -14,8 +14,9 @@ use crate::state::{LogBatch, Position};
 
 /// Longest wait for the next entry.
 const WAIT: Duration = Duration::from_secs(1);
-/// What an answer may take beyond the wait. Silence proves nothing: a frozen store gives neither entries nor errors.
-const SLACK: Duration = Duration::from_millis(500);
+/// What an answer may take beyond the wait. Silence proves nothing: a frozen store gives neither entries nor errors. The
+/// stores give up earlier by themselves, and take note of it.
+const SLACK: Duration = Duration::from_millis(1500);
 /// After an error; doubled with each further one, with jitter, so that sidecars do not come back all at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
