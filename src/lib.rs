@@ -26,7 +26,7 @@ pub mod issue;
 // The doors.
 pub mod gate;
 pub mod ops;
-//pub mod web;
+pub mod web;
 
 // The roof.
 pub mod app;
