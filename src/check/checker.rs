@@ -17,7 +17,7 @@ use crate::check::identity::Identity;
 use crate::check::lookup::{Glance, Lookup, Verifies};
 use crate::check::policy::{Asks, Policy};
 use crate::check::{CheckRequest, Credential, Decision, Denial};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::state::{Entry, Hears, LogBatch, Lookups};
 
@@ -74,7 +74,7 @@ impl Checker {
             Err(denial) => return Some(deny(denial, request, None)),
         };
         match self.lookup.glance(token) {
-            Glance::Known(known) => Some(decide(asks, &known.identity, request, self.lookup.clock.now())),
+            Glance::Known(known) => Some(decide(asks, &known.identity, request, self.clock())),
             Glance::Denied(denial) => Some(deny(denial, request, None)),
             Glance::Ask { .. } => None,
         }
@@ -92,7 +92,7 @@ impl Checker {
             Err(denial) => return deny(denial, request, None),
         };
         match self.authenticate(token).await {
-            Ok(identity) => decide(asks, &identity, request, self.lookup.clock.now()),
+            Ok(identity) => decide(asks, &identity, request, self.clock()),
             Err(denial) => deny(denial, request, None),
         }
     }
@@ -197,10 +197,10 @@ fn ask_rules<'p, 'r>(policy: &'p Policy, request: &CheckRequest<'r>) -> Result<O
     }
 }
 
-fn decide(asks: &Asks, identity: &Arc<Identity>, request: &CheckRequest<'_>, now: Timestamp) -> Decision {
+fn decide(asks: &Asks, identity: &Arc<Identity>, request: &CheckRequest<'_>, clock: &dyn Clock) -> Decision {
     let weighed = match asks {
         Asks::Nothing | Asks::Token => Ok(()),
-        Asks::Holder(requirement) => requirement.weigh(&identity.claims, now),
+        Asks::Holder(requirement) => requirement.weigh(&identity.claims, clock.now()),
     };
     match weighed {
         Ok(()) => {

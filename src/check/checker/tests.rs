@@ -9,6 +9,7 @@ use crate::check::cache::Settings;
 use crate::check::identity::HeaderSettings;
 use crate::check::policy::{Allow, Require, RuleSettings};
 use crate::check::testing::{self, Bench, START, claims, foreign, get};
+use crate::clock::Timestamp;
 use crate::token::{Claims, SessionId};
 use crate::units::Span;
 
