@@ -4,6 +4,8 @@
 //! create sessions, SEC-K8), [`Sessions`] is what the session plane does. `app` chooses the store; nothing else knows which.
 
 pub mod family;
+mod observe;
+mod record;
 pub mod redis;
 pub mod sql;
 

@@ -1,0 +1,56 @@
+-- Shared by all steps; `scripts.rs` puts it before each. KEYS[1] is the subject's index of sessions, whose name gives the
+-- prefix of everything else of that subject: one hash tag, so one slot. KEYS[2] is the revocation log; a cluster keeps that
+-- in another slot, where a script may not reach, and gives no KEYS[2]. Time is the store's own, never a caller's (SEC-R2).
+local base = string.sub(KEYS[1], 1, -2)
+local log = KEYS[2]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+-- Tells every checker, in the same step as the end itself. On a cluster it leaves a debt, which the caller pays by writing
+-- the log and then clearing it; whoever next works on this subject pays it where the caller could not.
+local function tell(kind, id)
+  if log then
+    redis.call('XADD', log, 'MAXLEN', '~', LOG_LENGTH, '*', kind, id)
+  else
+    redis.call('SET', base .. 'z', '1', 'PX', 86400000)
+  end
+end
+
+local function answer(status, ...)
+  local owed = (not log and redis.call('EXISTS', base .. 'z') == 1) and 1 or 0
+  return { owed, status, ... }
+end
+
+-- Ends a session; true where it was live.
+local function drop(sid)
+  redis.call('ZREM', KEYS[1], sid)
+  return redis.call('DEL', base .. 's:' .. sid) == 1
+end
+
+-- Lets a key live on until `at` at least.
+local function keep(key, at)
+  if now + math.max(redis.call('PTTL', key), 0) < at then
+    redis.call('PEXPIREAT', key, at)
+  end
+end
+
+-- The subject's epoch. It outlives every session, so a live session without one means that the store lost it: it is then
+-- begun anew, above any that was handed out before.
+local function epoch(ends)
+  local value = redis.call('GET', base .. 'e')
+  if not value then
+    value = string.format('%.0f', now)
+    redis.call('SET', base .. 'e', value)
+  end
+  keep(base .. 'e', ends + 86400000)
+  return value
+end
+
+-- A session as `codec.rs` reads it; nil where none is live.
+local function view(sid, given_epoch)
+  local key = base .. 's:' .. sid
+  local field = redis.call('HMGET', key, 'u', 'k', 'r', 'c', 'm', 'g', 'b', 't', 'i', 'x', 'a', 'p')
+  if not field[1] then return nil end
+  local expires = now + math.max(redis.call('PTTL', key), 0)
+  return { sid, given_epoch or redis.call('GET', base .. 'e') or '0', expires, now, unpack(field) }
+end

@@ -1,0 +1,16 @@
+-- Ends all sessions of a subject and raises its epoch. A foreign subject has no sessions here: `remember` denies what its
+-- issuer gave it until now.
+local tag, remember = ARGV[1], tonumber(ARGV[2])
+local ended = 0
+for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if drop(sid) then ended = ended + 1 end
+end
+-- The store's milliseconds, or one more than before: it rises even where the old value had expired or the clock went back.
+local before = tonumber(redis.call('GET', base .. 'e') or '0')
+local life = math.max(redis.call('PTTL', base .. 'e'), remember, 86400000)
+redis.call('SET', base .. 'e', string.format('%.0f', math.max(before + 1, now)), 'PX', life)
+if remember > 0 then
+  redis.call('SET', base .. 'n', clock[1], 'PX', remember)
+end
+tell('u', tag)
+return answer('ended', ended)

@@ -1,0 +1,79 @@
+//! The names of keys in Redis. All of one subject share its hash tag, so they share a slot and one script reaches them all.
+
+use fred::util::redis_keyslot;
+
+use crate::secret::Digest;
+use crate::token::{SessionId, SubjectTag, TokenId};
+
+/// The revocation log, and when this store's state began.
+pub(super) const LOG: &str = "dw:{log}:r";
+pub(super) const BEGAN: &str = "dw:{log}:began";
+
+/// How long the log is kept, in entries. A checker that was away for longer empties its cache.
+pub(super) const LOG_LENGTH: u64 = 100_000;
+
+/// The subject's index of sessions; the scripts derive every other key of the subject from it.
+pub(super) fn index(tag: SubjectTag) -> String {
+    format!("dw:{{{tag}}}:i")
+}
+
+pub(super) fn session(sid: &SessionId) -> String {
+    format!("dw:{{{}}}:s:{sid}", sid.tag())
+}
+
+pub(super) fn epoch(tag: SubjectTag) -> String {
+    format!("dw:{{{tag}}}:e")
+}
+
+/// A denied token. A foreign `jti` may be long and hold anything, so its digest stands for it.
+pub(super) fn denied(tag: SubjectTag, jti: &TokenId) -> String {
+    format!("dw:{{{tag}}}:j:{}", jti_digest(jti))
+}
+
+pub(super) fn jti_digest(jti: &TokenId) -> String {
+    Digest::of(jti.as_str().as_bytes()).to_string()
+}
+
+/// A foreign subject's "issued at or before".
+pub(super) fn not_before(tag: SubjectTag) -> String {
+    format!("dw:{{{tag}}}:n")
+}
+
+/// On a cluster: an end of this subject is not yet in the log.
+pub(super) fn debt(tag: SubjectTag) -> String {
+    format!("dw:{{{tag}}}:z")
+}
+
+/// Written before `WAIT`, so that it waits for this write and for all before it.
+pub(super) fn nudge(tag: SubjectTag) -> String {
+    format!("dw:{{{tag}}}:w")
+}
+
+pub(super) const LOG_NUDGE: &str = "dw:{log}:w";
+
+/// The subject whose index this is.
+pub(super) fn tag_of_index(key: &str) -> Option<SubjectTag> {
+    key.strip_prefix("dw:{")?.strip_suffix("}:i")?.parse().ok()
+}
+
+pub(super) fn slot(key: &str) -> u16 {
+    redis_keyslot(key.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_keys_of_a_subject_share_a_slot() {
+        let tag = SubjectTag::of("doorward", "alice");
+        let sid = SessionId::fresh(tag);
+        let jti = TokenId::fresh();
+        let home = slot(&index(tag));
+        for key in [session(&sid), epoch(tag), denied(tag, &jti), not_before(tag), debt(tag), nudge(tag)] {
+            assert_eq!(slot(&key), home, "{key}");
+        }
+        assert_eq!(slot(LOG), slot(BEGAN));
+        assert_eq!(tag_of_index(&index(tag)), Some(tag));
+    }
+}

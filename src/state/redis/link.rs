@@ -1,0 +1,178 @@
+//! One connection to Redis: opened when first used, bounded in time, and replaced when it has gone deaf.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use fred::clients::{Client, WithOptions};
+use fred::error::{Error, ErrorKind};
+use fred::interfaces::ClientLike;
+use fred::types::config::{Options, Server};
+use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value};
+
+use super::super::StateError;
+use super::connect::Plan;
+
+/// So many timeouts in a row, and the connection is given up. A frozen server (a stopped process, a cut network without a
+/// reset) never closes its connections, and fred does not notice it.
+const DEAF_AFTER: u32 = 3;
+
+/// A new connection is given this long before it may be given up in turn.
+const YOUNG: Duration = Duration::from_secs(1);
+
+/// What a call sends through: a client, with the limits of this call.
+pub(super) struct Wire {
+    client: Client,
+    options: Options,
+}
+
+impl Wire {
+    /// Sends one command. `slot` is that of its keys.
+    pub(super) async fn send(&self, name: &'static str, slot: u16, args: Vec<Value>) -> Result<Value, Error> {
+        self.client().custom(CustomCommand::new_static(name, ClusterHash::Custom(slot), false), args).await
+    }
+
+    /// Sends commands together, in one round trip; an array of their answers.
+    pub(super) async fn send_all(
+        &self,
+        commands: Vec<(&'static str, u16, Vec<Value>)>,
+    ) -> Result<Value, Error> {
+        let pipeline = self.client.pipeline().with_options(&self.options);
+        for (name, slot, args) in commands {
+            let command = CustomCommand::new_static(name, ClusterHash::Custom(slot), false);
+            // Only queued here.
+            let _: Value = pipeline.custom(command, args).await?;
+        }
+        pipeline.all().await
+    }
+
+    /// Sends one command to a named server of a cluster.
+    pub(super) async fn send_to(
+        &self,
+        node: Option<Server>,
+        name: &'static str,
+        args: Vec<Value>,
+    ) -> Result<Value, Error> {
+        let options = Options { cluster_node: node, ..self.options.clone() };
+        let command = CustomCommand::new_static(name, ClusterHash::Random, false);
+        self.client.with_options(&options).custom(command, args).await
+    }
+
+    /// The servers that are connected now.
+    pub(super) fn nodes(&self) -> Vec<Server> {
+        self.client.active_connections()
+    }
+
+    pub(super) fn client(&self) -> WithOptions<Client> {
+        self.client.with_options(&self.options)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Link {
+    plan: Arc<Plan>,
+    live: Mutex<Option<Live>>,
+    timeouts: AtomicU32,
+}
+
+#[derive(Debug)]
+struct Live {
+    client: Client,
+    task: ConnectHandle,
+    born: Instant,
+}
+
+impl Drop for Live {
+    /// The task owns the socket, so ending it closes that, whatever state the server is in.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Link {
+    pub(super) fn new(plan: Arc<Plan>) -> Self {
+        Self { plan, live: Mutex::new(None), timeouts: AtomicU32::new(0) }
+    }
+
+    /// Runs one call within `budget`. Nothing is queued while the store is away: the call fails at once.
+    pub(super) async fn run<T, F>(&self, budget: Duration, call: impl FnOnce(Wire) -> F) -> Result<T, StateError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let (client, young) = self.client();
+        // fred needs the limit too: a command still queued when it passes is then never sent.
+        let options =
+            Options { max_attempts: Some(1), timeout: Some(budget), fail_fast: true, ..Options::default() };
+        let work = async {
+            if young {
+                connected(&client).await;
+            }
+            call(Wire { client: client.clone(), options }).await
+        };
+        let answer = match tokio::time::timeout(budget, work).await {
+            Ok(answer) => answer.map_err(|error| refine(&error, budget)),
+            Err(_) if !client.is_connected() => Err(StateError::Unreachable("no connection yet".into())),
+            Err(_) => Err(StateError::TimedOut(budget)),
+        };
+        match &answer {
+            Err(StateError::TimedOut(_)) => self.timeouts.fetch_add(1, Ordering::Relaxed),
+            _ => self.timeouts.swap(0, Ordering::Relaxed),
+        };
+        answer
+    }
+
+    /// Gives the connection up: the next call makes a new one.
+    pub(super) fn abandon(&self) {
+        self.timeouts.store(0, Ordering::Relaxed);
+        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Begins to connect and waits a little for it, so that a healthy store is there for the first call.
+    pub(super) async fn warm_up(&self, patience: Duration) {
+        let (client, _) = self.client();
+        // Not being connected in time is no fault: the store may come later (SEC-F1).
+        let _ = tokio::time::timeout(patience, connected(&client)).await;
+    }
+
+    /// The client, and whether it is so young that its first connection is worth waiting for.
+    fn client(&self) -> (Client, bool) {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let useless = live.as_ref().is_none_or(|live| {
+            let deaf = live.task.is_finished() || self.timeouts.load(Ordering::Relaxed) >= DEAF_AFTER;
+            deaf && live.born.elapsed() >= YOUNG
+        });
+        if useless {
+            self.timeouts.store(0, Ordering::Relaxed);
+            *live = None;
+        }
+        let live = live.get_or_insert_with(|| self.connect());
+        (live.client.clone(), !live.client.is_connected() && live.born.elapsed() < YOUNG)
+    }
+
+    fn connect(&self) -> Live {
+        let Plan { config, performance, connection, policy } = (*self.plan).clone();
+        let client = Client::new(config, Some(performance), Some(connection), Some(policy));
+        let task = client.connect();
+        Live { client, task, born: Instant::now() }
+    }
+}
+
+/// Resolves when the client is connected. fred's own wait misses a connection made between its look and its listening.
+async fn connected(client: &Client) {
+    while !client.is_connected() {
+        let _ = tokio::time::timeout(Duration::from_millis(5), client.wait_for_connect()).await;
+    }
+}
+
+/// What fred says, in our words. Server errors quote arguments in one case, which may hold a salt's digest: it is cut off.
+fn refine(error: &Error, budget: Duration) -> StateError {
+    let text = error.details().split(", with args").next().unwrap_or_default().to_owned();
+    match error.kind() {
+        ErrorKind::Timeout => StateError::TimedOut(budget),
+        ErrorKind::Parse | ErrorKind::InvalidArgument | ErrorKind::NotFound => StateError::Corrupt(text),
+        ErrorKind::Unknown | ErrorKind::Auth | ErrorKind::Cluster | ErrorKind::InvalidCommand => {
+            StateError::Refused(text)
+        }
+        _ => StateError::Unreachable(text),
+    }
+}

@@ -1,0 +1,262 @@
+//! The revocation log: a Redis Stream, read forward by every checker. Besides reading on, each answer proves that nothing
+//! was missed, or says that it cannot (SEC-S3).
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use fred::types::Value;
+use tokio::sync::Mutex;
+
+use super::super::record::entry_from;
+use super::super::{Entry, LogBatch, Position, StateError};
+use super::codec::Reply;
+use super::keys::{BEGAN, LOG, LOG_LENGTH, slot};
+use super::link::Link;
+use crate::clock::Timestamp;
+use crate::secret::{base64url, random_bytes};
+
+/// How long an answer may be overdue. A silent connection proves nothing, so past this it is given up.
+const SLACK: Duration = Duration::from_millis(500);
+
+/// The most entries of one answer.
+const AT_ONCE: i64 = 1000;
+
+/// The log's reader: on a connection of its own, since a waiting `XREAD` holds up whatever is sent after it.
+#[derive(Debug)]
+pub(super) struct Log {
+    link: Link,
+    /// Two readers of one connection would wait for each other unseen.
+    reading: Mutex<()>,
+}
+
+/// The id of a stream entry: milliseconds and a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct EntryId(u64, u64);
+
+/// Where a reader stands: in which life of the store, on which server process, after which entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    began: String,
+    server: String,
+    last: EntryId,
+}
+
+/// What the log looked like just after reading.
+struct Sight {
+    /// `id:seconds`, made by whoever first found it missing.
+    began: String,
+    /// Replication id and run id: after a failover or a restart, what was acknowledged may be lost.
+    server: String,
+    newest: EntryId,
+    /// Whether the entry the reader stood at is still there.
+    anchored: bool,
+    length: u64,
+}
+
+impl Log {
+    pub(super) fn new(link: Link) -> Self {
+        Self { link, reading: Mutex::new(()) }
+    }
+
+    pub(super) async fn read(&self, after: Option<&Position>, wait: Duration) -> Result<LogBatch, StateError> {
+        let _turn = self.reading.lock().await;
+        let answer = self.read_on(after.and_then(|position| position.0.parse().ok()), wait).await;
+        if matches!(answer, Err(StateError::TimedOut(_))) {
+            // Its connection may wait for ever on a frozen server.
+            self.link.abandon();
+        }
+        answer
+    }
+
+    async fn read_on(&self, place: Option<Place>, wait: Duration) -> Result<LogBatch, StateError> {
+        let fresh = match &place {
+            Some(place) => self.entries_after(place.last, wait).await?,
+            None => Vec::new(),
+        };
+        // Looked at after the reading, never before: what it shows covers all that was read, and a store that was flushed
+        // while we waited is not taken for a quiet one.
+        let anchor = place.as_ref().map_or(EntryId::default(), |place| place.last);
+        let sight = self.look(anchor).await?;
+        let gap = place.as_ref().is_none_or(|place| place.missed_something(&sight));
+        let last = match fresh.last() {
+            // After a gap the reader begins anew, so it goes on from the log's end.
+            _ if gap => sight.newest,
+            Some((id, _)) => *id,
+            None => anchor,
+        };
+        let seconds = sight.began.rsplit(':').next().and_then(|seconds| seconds.parse().ok());
+        let store_began = seconds.map(Timestamp).ok_or_else(|| StateError::Corrupt("the store's epoch".into()))?;
+        let position = Place { began: sight.began, server: sight.server, last };
+        Ok(LogBatch {
+            entries: fresh.into_iter().map(|(_, entry)| entry).collect(),
+            position: Position(position.to_string().into()),
+            gap,
+            store_began,
+        })
+    }
+
+    async fn entries_after(&self, last: EntryId, wait: Duration) -> Result<Vec<(EntryId, Entry)>, StateError> {
+        let mut args: Vec<Value> = vec!["COUNT".into(), AT_ONCE.into()];
+        if !wait.is_zero() {
+            let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX).max(1);
+            args.extend(["BLOCK".into(), millis.into()]);
+        }
+        args.extend(["STREAMS".into(), LOG.into(), last.to_string().into()]);
+        let value = self.link.run(wait + SLACK, |wire| async move { wire.send("XREAD", slot(LOG), args).await }).await?;
+        if value.is_null() {
+            return Ok(Vec::new());
+        }
+        let mut stream = Reply::new(value)?.array()?;
+        stream.next()?;
+        let mut entries = stream.array()?;
+        let mut found = Vec::new();
+        while !entries.is_empty() {
+            let mut entry = entries.array()?;
+            let id = entry.parsed()?;
+            let fields = entry.array()?.texts()?;
+            found.push((id, match fields.as_slice() {
+                [kind, name] => entry_from(kind, name),
+                _ => Entry::Everything,
+            }));
+        }
+        Ok(found)
+    }
+
+    async fn look(&self, anchor: EntryId) -> Result<Sight, StateError> {
+        let id = anchor.to_string();
+        let results = self
+            .link
+            .run(SLACK, |wire| async move {
+                let commands = [
+                    ("GET", vec![BEGAN.into()]),
+                    ("XREVRANGE", vec![LOG.into(), "+".into(), "-".into(), "COUNT".into(), 1.into()]),
+                    ("XRANGE", vec![LOG.into(), id.as_str().into(), id.as_str().into()]),
+                    ("XLEN", vec![LOG.into()]),
+                    ("INFO", vec!["replication".into()]),
+                    ("INFO", vec!["server".into()]),
+                ];
+                wire.send_all(commands.map(|(name, args)| (name, slot(LOG), args)).into()).await
+            })
+            .await?;
+        let mut results = Reply::new(results)?;
+        let began = results.next()?.as_string();
+        let mut newest = results.array()?;
+        let newest = if newest.is_empty() { EntryId::default() } else { newest.array()?.parsed()? };
+        let anchored = !results.array()?.is_empty();
+        let length = results.unsigned()?;
+        let (replication, server) = (results.text()?, results.text()?);
+        let server = [(&replication, "master_replid"), (&server, "run_id")]
+            .map(|(text, name)| info(text, name).unwrap_or_default().to_owned())
+            .join(".");
+        let began = match began {
+            Some(began) => began,
+            None => self.begin().await?,
+        };
+        Ok(Sight { began, server, newest, anchored, length })
+    }
+
+    /// Marks the beginning of a store's life, by its own clock. Whoever comes second takes the first one's mark.
+    async fn begin(&self) -> Result<String, StateError> {
+        let id = base64url(&random_bytes::<12>());
+        self.link
+            .run(SLACK, |wire| async move {
+                let time: Vec<String> = wire.send("TIME", slot(LOG), vec![]).await?.convert()?;
+                let mark = format!("{id}:{}", time.first().map_or("0", String::as_str));
+                wire.send("SETNX", slot(LOG), vec![BEGAN.into(), mark.into()]).await?;
+                wire.send("GET", slot(LOG), vec![BEGAN.into()]).await
+            })
+            .await?
+            .as_string()
+            .ok_or_else(|| StateError::Corrupt("the store forgets its epoch at once".into()))
+    }
+}
+
+impl Place {
+    /// Whether entries between this place and what is seen now may have gone by unread.
+    fn missed_something(&self, sight: &Sight) -> bool {
+        let unread_were_trimmed = if self.last == EntryId::default() {
+            // There was no entry yet, so none to hold on to; but a log shorter than its limit was never trimmed.
+            sight.length >= LOG_LENGTH
+        } else {
+            // Trimming goes from the oldest on: while our entry is there, all after it are.
+            !sight.anchored
+        };
+        sight.began != self.began || sight.server != self.server || sight.newest < self.last || unread_were_trimmed
+    }
+}
+
+/// The value of one line of `INFO`.
+pub(super) fn info<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.0, self.1)
+    }
+}
+
+impl FromStr for EntryId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (millis, number) = text.split_once('-').ok_or(())?;
+        Ok(Self(millis.parse().map_err(drop)?, number.parse().map_err(drop)?))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.began, self.server, self.last)
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.split(' ');
+        let (Some(began), Some(server), Some(last), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(());
+        };
+        Ok(Self { began: began.into(), server: server.into(), last: last.parse()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place { began: "a:1".into(), server: "r.s".into(), last: EntryId(7, 1) }
+    }
+
+    fn sight() -> Sight {
+        Sight { began: "a:1".into(), server: "r.s".into(), newest: EntryId(7, 2), anchored: true, length: 2 }
+    }
+
+    #[test]
+    fn a_place_reads_as_written() {
+        assert_eq!(place().to_string().parse(), Ok(place()));
+        assert!(EntryId(9, 0) < EntryId(10, 0) && EntryId(9, 2) < EntryId(9, 10));
+    }
+
+    // SEC-S3
+    #[test]
+    fn every_kind_of_gap_is_seen() {
+        assert!(!place().missed_something(&sight()));
+        for (what, seen) in [
+            ("flushed", Sight { began: "b:2".into(), ..sight() }),
+            ("failover or restart", Sight { server: "r2.s".into(), ..sight() }),
+            ("lower last id", Sight { newest: EntryId(6, 0), ..sight() }),
+            ("trimmed", Sight { anchored: false, ..sight() }),
+        ] {
+            assert!(place().missed_something(&seen), "{what}");
+        }
+        let new = Place { last: EntryId::default(), ..place() };
+        assert!(!new.missed_something(&Sight { anchored: false, ..sight() }));
+        assert!(new.missed_something(&Sight { anchored: false, length: LOG_LENGTH, ..sight() }));
+    }
+}

@@ -1,0 +1,36 @@
+-- Opens a session. The limit is counted and kept in this one step, so it holds under any number of parallel calls (SEC-S5).
+local sid, salt, subject, kind, roles, scope, amr, agent, ip = unpack(ARGV, 1, 9)
+local idle, lifetime, most, policy = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
+local key = base .. 's:' .. sid
+
+-- A repeat of a call whose answer was lost: the session ids are random, so this one can only be our own.
+local there = view(sid)
+if there then return answer('open', there, {}) end
+
+-- Members of the index whose session has died of age are dropped on the way. Without a limit only the oldest few are
+-- looked at, so that a subject with very many sessions does not make each login slower.
+local alive = {}
+for _, other in ipairs(redis.call('ZRANGE', KEYS[1], 0, most > 0 and -1 or 15)) do
+  if redis.call('EXISTS', base .. 's:' .. other) == 1 then
+    alive[#alive + 1] = other
+  else
+    redis.call('ZREM', KEYS[1], other)
+  end
+end
+local evicted = {}
+if most > 0 and #alive >= most then
+  if policy == 'refuse' then return answer('full') end
+  for n = 1, #alive - most + 1 do
+    drop(alive[n])
+    tell('s', alive[n])
+    evicted[n] = alive[n]
+  end
+end
+
+local ends = now + lifetime
+redis.call('HSET', key, 'd', salt, 'u', subject, 'k', kind, 'r', roles, 'c', scope, 'm', amr, 'a', agent, 'p', ip,
+  'g', 0, 'b', now, 't', now, 'i', idle, 'x', ends)
+redis.call('PEXPIREAT', key, math.min(now + idle, ends))
+redis.call('ZADD', KEYS[1], now, sid)
+keep(KEYS[1], ends)
+return answer('open', view(sid, epoch(ends)), evicted)

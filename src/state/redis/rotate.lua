@@ -1,0 +1,29 @@
+-- Moves a family past the shown generation: the table of `family.rs`, in one step.
+local sid, salt, shown, grace, idle, attempt = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local key = base .. 's:' .. sid
+local field = redis.call('HMGET', key, 'd', 'g', 't', 'x', 'q')
+
+-- Both sides are digests of what the caller sent, behind a MAC that was verified before: comparing them needs no constant time.
+if not field[1] or field[1] ~= salt then return answer('unknown') end
+local current, since, ends = tonumber(field[2]), now - tonumber(field[3]), tonumber(field[4])
+
+local status
+if shown == current then
+  status = 'rotated'
+elseif shown == current + 1 then
+  status = 'caught_up'
+elseif shown > current then
+  return answer('lost')
+elseif shown == current - 1 and field[5] == attempt then
+  -- This very call, sent again after its answer was lost: our own retry is never a replay, whatever the grace (SEC-R4).
+  return answer('rotated', view(sid, epoch(ends)))
+elseif shown == current - 1 and math.max(since, 0) < grace then
+  return answer('repeated', view(sid, epoch(ends)))
+else
+  drop(sid)
+  tell('s', sid)
+  return answer('reused')
+end
+redis.call('HSET', key, 'g', shown + 1, 't', now, 'i', idle, 'q', attempt)
+redis.call('PEXPIREAT', key, math.min(now + idle, ends))
+return answer(status, view(sid, epoch(ends)))

@@ -1,0 +1,85 @@
+//! The Lua scripts: each is one atomic step and one round trip. Sent by digest; by text where the server does not know it.
+
+use std::time::Duration;
+
+use fred::interfaces::LuaInterface;
+use fred::types::Value;
+use fred::util::sha1_hash;
+
+use super::super::StateError;
+use super::codec::Reply;
+use super::keys::{self, LOG, LOG_LENGTH};
+use super::link::Link;
+use crate::token::SubjectTag;
+
+/// One script and its digest.
+#[derive(Debug)]
+pub(super) struct Script {
+    text: String,
+    sha: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Scripts {
+    pub(super) open: Script,
+    pub(super) rotate: Script,
+    pub(super) end: Script,
+    pub(super) end_subject: Script,
+    pub(super) deny: Script,
+    pub(super) list: Script,
+    /// Whether the log shares the subjects' server, so that a script can write it.
+    log_in_reach: bool,
+}
+
+/// What a script answered, and whether the log still has to be told (on a cluster).
+pub(super) struct Answer {
+    pub(super) owed: bool,
+    pub(super) status: String,
+    pub(super) rest: Reply,
+}
+
+impl Scripts {
+    pub(super) fn new(log_in_reach: bool) -> Self {
+        let script = |body: &str| {
+            let text = format!("local LOG_LENGTH = {LOG_LENGTH}\n{}{body}", include_str!("common.lua"));
+            Script { sha: sha1_hash(&text), text }
+        };
+        Self {
+            open: script(include_str!("open.lua")),
+            rotate: script(include_str!("rotate.lua")),
+            end: script(include_str!("end.lua")),
+            end_subject: script(include_str!("end_subject.lua")),
+            deny: script(include_str!("deny.lua")),
+            list: script(include_str!("list.lua")),
+            log_in_reach,
+        }
+    }
+
+    pub(super) async fn run(
+        &self,
+        link: &Link,
+        budget: Duration,
+        script: &Script,
+        tag: SubjectTag,
+        args: Vec<Value>,
+    ) -> Result<Answer, StateError> {
+        let mut keys = vec![keys::index(tag)];
+        if self.log_in_reach {
+            keys.push(LOG.to_owned());
+        }
+        let value: Value = link
+            .run(budget, |wire| async move {
+                let wire = wire.client();
+                match wire.evalsha(script.sha.as_str(), keys.clone(), args.clone()).await {
+                    // A restarted server, a promoted replica or SCRIPT FLUSH; EVAL also teaches it the script anew.
+                    Err(error) if error.details().starts_with("NOSCRIPT") => {
+                        wire.eval(script.text.as_str(), keys, args).await
+                    }
+                    answer => answer,
+                }
+            })
+            .await?;
+        let mut reply = Reply::new(value)?;
+        Ok(Answer { owed: reply.int()? == 1, status: reply.text()?, rest: reply })
+    }
+}

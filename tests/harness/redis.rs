@@ -1,0 +1,237 @@
+//! Private Redis servers for tests: on a free port and a Unix socket, with what a test asks for (ACL, TLS, replicas, cluster),
+//! to be killed, stopped, restarted and flushed. Each ends with its test, by its own process id.
+
+#![allow(dead_code)]
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The default user's password.
+pub const PASSWORD: &str = "s3cret/of:tests";
+/// The same, percent-encoded for a URL.
+pub const PASSWORD_IN_URL: &str = "s3cret%2Fof%3Atests";
+
+/// Whether tests can have Redis here. Where not, they say so and pass: only Debian's base is promised.
+pub fn available() -> bool {
+    let found = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok();
+    if !found {
+        eprintln!("SKIPPED: redis-server is not installed");
+    }
+    found
+}
+
+pub struct RedisServer {
+    child: Option<Child>,
+    dir: TempDir,
+    port: u16,
+    tls_port: Option<u16>,
+    options: Vec<String>,
+}
+
+impl RedisServer {
+    /// With a password, an append-only file, and nothing else.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Options as on the command line of `redis-server`.
+    pub fn start_with(options: &[&str]) -> Self {
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        let mut server = Self {
+            child: None,
+            dir: tempfile::tempdir().expect("a temporary directory"),
+            port: free_port(),
+            tls_port: None,
+            options,
+        };
+        server.run();
+        server
+    }
+
+    /// With TLS too, under a certificate for `localhost` of an authority made for this test.
+    pub fn start_with_tls() -> Self {
+        let mut server = Self {
+            child: None,
+            dir: tempfile::tempdir().expect("a temporary directory"),
+            port: free_port(),
+            tls_port: Some(free_port()),
+            options: Vec::new(),
+        };
+        make_certificates(server.dir.path());
+        let path = |name: &str| server.dir.path().join(name).display().to_string();
+        server.options = vec![
+            "--tls-port".into(),
+            server.tls_port.expect("set above").to_string(),
+            "--tls-cert-file".into(),
+            path("server.crt"),
+            "--tls-key-file".into(),
+            path("server.key"),
+            "--tls-ca-cert-file".into(),
+            path("ca.crt"),
+            "--tls-auth-clients".into(),
+            "no".into(),
+        ];
+        server.run();
+        server
+    }
+
+    /// A replica of another server.
+    pub fn start_replica_of(primary: &Self) -> Self {
+        let port = primary.port.to_string();
+        let replica =
+            Self::start_with(&["--replicaof", "127.0.0.1", &port, "--masterauth", PASSWORD]);
+        replica.wait_until("it follows its primary", || {
+            replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
+        });
+        replica
+    }
+
+    /// A cluster of one server that has every slot: enough to forbid what crosses slots.
+    pub fn start_cluster() -> Self {
+        let server = Self::start_with(&["--cluster-enabled", "yes"]);
+        let slots: Vec<String> = (0..16384).map(|slot| slot.to_string()).collect();
+        let mut command = vec!["CLUSTER", "ADDSLOTS"];
+        command.extend(slots.iter().map(String::as_str));
+        server.cli(&command);
+        server.wait_until("the cluster is ready", || server.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        server
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://:{PASSWORD_IN_URL}@127.0.0.1:{}", self.port)
+    }
+
+    pub fn url_as(&self, user: &str, password: &str) -> String {
+        format!("redis://{user}:{password}@127.0.0.1:{}", self.port)
+    }
+
+    pub fn cluster_url(&self) -> String {
+        format!("redis-cluster://:{PASSWORD_IN_URL}@127.0.0.1:{}", self.port)
+    }
+
+    pub fn unix_url(&self) -> String {
+        format!("unix://:{PASSWORD_IN_URL}@localhost{}", self.socket().display())
+    }
+
+    pub fn tls_url(&self) -> String {
+        format!("rediss://:{PASSWORD_IN_URL}@localhost:{}", self.tls_port.expect("started with TLS"))
+    }
+
+    /// The authority that signed the server's certificate.
+    pub fn ca_file(&self) -> PathBuf {
+        self.dir.path().join("ca.crt")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("redis.sock")
+    }
+
+    /// Runs a command as the default user and gives its output.
+    pub fn cli(&self, args: &[&str]) -> String {
+        let output = Command::new("redis-cli")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "--no-auth-warning", "-a", PASSWORD])
+            .args(args)
+            .output()
+            .expect("redis-cli runs");
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    pub fn flush_all(&self) {
+        assert_eq!(self.cli(&["FLUSHALL"]), "OK");
+    }
+
+    /// Ends the process as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("it was running");
+            child.wait().expect("it ends");
+        }
+    }
+
+    /// Starts it again where it was, with what it had kept.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.run();
+    }
+
+    /// Stops the process without closing its connections (SIGSTOP).
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    pub fn wait_until(&self, what: &str, fact: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !fact() {
+            assert!(start.elapsed() < Duration::from_secs(15), "in vain waited until {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn run(&mut self) {
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--unixsocket", &self.socket().display().to_string(), "--unixsocketperm", "700"])
+            .args(["--dir", &self.dir.path().display().to_string(), "--requirepass", PASSWORD])
+            .args(["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--daemonize", "no"])
+            .args(["--repl-diskless-sync-delay", "0", "--loglevel", "warning"])
+            .args(&self.options)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server starts");
+        self.child = Some(child);
+        let port = self.port;
+        self.wait_until("redis-server listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        self.wait_until("redis-server has loaded", || self.cli(&["PING"]) == "PONG");
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // SIGKILL ends a stopped process too.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it has an address").port()
+}
+
+fn make_certificates(dir: &Path) {
+    let run = |args: &[&str]| {
+        let output = Command::new("openssl").args(args).current_dir(dir).output().expect("openssl runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    fs::write(dir.join("ext"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").expect("writable");
+    run(&[&["req", "-x509", "-days", "2", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.crt"], &key[..]]
+        .concat());
+    run(&[&["req", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"], &key[..]].concat());
+    run(&[
+        "x509", "-req", "-days", "2", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+        "-extfile", "ext", "-out", "server.crt",
+    ]);
+}
