@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod clock;
 pub mod fault;
+pub mod health;
 pub mod listen;
 pub mod logging;
 pub mod metrics;
@@ -21,6 +22,10 @@ pub mod token;
 // Decisions.
 pub mod check;
 pub mod issue;
+
+// The doors.
+// pub mod gate;
+pub mod ops;
 
 // The roof.
 pub mod app;

@@ -3,6 +3,7 @@
 pub mod login;
 pub mod logout;
 pub mod refresh;
+pub mod trusted;
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
