@@ -3,8 +3,9 @@
 //! The token store's own clock, not this one, decides grace windows and idle ends; see `state`.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +68,13 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> Timestamp {
         self.now_millis().seconds()
     }
+
+    /// Time since some fixed moment, never going back: for how stale something is, which no jump of the wall clock may
+    /// change (SEC-F11).
+    fn monotonic(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
+    }
 }
 
 /// The machine's wall clock.
@@ -97,5 +105,9 @@ impl FixedClock {
 impl Clock for FixedClock {
     fn now_millis(&self) -> Millis {
         Millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst))
     }
 }

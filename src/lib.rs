@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod clock;
 pub mod fault;
+pub mod health;
 pub mod listen;
 pub mod logging;
 pub mod metrics;
@@ -22,5 +23,12 @@ pub mod token;
 pub mod check;
 pub mod issue;
 
+// The doors.
+pub mod gate;
+pub mod ops;
+pub mod web;
+
 // The roof.
+pub mod app;
+pub mod cli;
 pub mod config;

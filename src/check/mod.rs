@@ -1,12 +1,23 @@
 //! The check: one question from a proxy, one decision. The words here know no protocol and no runtime.
 
 pub mod activity;
+pub mod breaker;
 pub mod cache;
+pub mod cell;
 pub mod checker;
+pub mod flights;
 pub mod follower;
+pub mod freshness;
+pub mod glob;
+pub mod headers;
+pub mod host;
 pub mod identity;
+pub mod lookup;
 pub mod path;
 pub mod policy;
+pub mod requirement;
+#[cfg(test)]
+mod testing;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,4 +1,29 @@
 //! The configuration: gathers every room's settings. One YAML file; flag over environment over file over default.
+//!
+//! `load` reads it, `validate` judges what types can't say, `show` prints it, `reference` documents it; `cli` and `app`
+//! call them.
+
+pub mod finding;
+pub mod load;
+mod overlay;
+pub mod reference;
+pub mod reserved;
+pub mod schema;
+pub mod secrets;
+mod shape;
+pub mod show;
+pub mod source;
+pub mod starter;
+#[cfg(test)]
+mod tests;
+mod tree;
+pub mod validate;
+pub mod watch;
+
+pub use finding::{ConfigErrors, Finding, Severity};
+pub use load::{Inputs, Loaded, load, reload};
+pub use overlay::FILE_VARIABLE;
+pub use watch::Watch;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +70,28 @@ impl Default for Config {
             issuers: Vec::new(),
             check: Check::default(),
             shutdown: Shutdown::default(),
+        }
+    }
+}
+
+/// Which planes a process serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Both, in one process.
+    #[default]
+    All,
+    /// The sidecar: answers checks; needs public keys and the token state, never a private key or the users' database.
+    Check,
+    /// The service: login, refresh, logout.
+    Issuer,
+}
+
+impl Role {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Check => "check",
+            Self::Issuer => "issuer",
         }
     }
 }

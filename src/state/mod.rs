@@ -182,6 +182,8 @@ pub struct Position(pub Arc<str>);
 /// One answer of the revocation log.
 #[derive(Clone, Debug)]
 pub struct LogBatch {
+    /// All there were when the store answered; only where that is [`LogBatch::FULL`] or more may some be left for the
+    /// next call.
     pub entries: Vec<Entry>,
     /// Where to go on from.
     pub position: Position,
@@ -190,6 +192,11 @@ pub struct LogBatch {
     pub gap: bool,
     /// When this store's state began: after a flush it is younger. Foreign tokens issued before it are refused (SEC-T20).
     pub store_began: Timestamp,
+}
+
+impl LogBatch {
+    /// A batch shorter than this has reached the log's end, so its reader knows all that was revoked before it asked.
+    pub const FULL: usize = 100;
 }
 
 /// Health of the store for `readyz` and `doctor`.

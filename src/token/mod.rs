@@ -1,5 +1,7 @@
 //! The words of tokens: subject, session, token id, claims. What a token *is*, apart from how it is signed or stored.
 
+pub mod explain;
+pub mod json;
 pub mod jws;
 pub mod jwt;
 pub mod keys;

@@ -1,4 +1,19 @@
 //! Listeners: bind TCP or a Unix socket, accept, limit, time out, drain. Every plane's door stands on this.
+//!
+//! `address` binds, `serve` accepts, `connection` looks after one client, `drain` ends it all; `peer` and `client` say
+//! who is asking; `routed` lets an axum router stand behind a listener.
+
+pub mod address;
+pub mod client;
+mod connection;
+mod crowd;
+pub mod drain;
+pub mod limits;
+pub mod peer;
+mod pulse;
+pub mod routed;
+pub mod serve;
+mod socket;
 
 use ipnet::IpNet;
 use schemars::JsonSchema;

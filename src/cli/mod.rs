@@ -1,0 +1,121 @@
+//! The command line: noun, then verb. Data goes to standard output, talk to standard error; secrets never come in arguments.
+//!
+//! Exit codes: 0 it worked, 1 it did not, 2 the command was not understood, 78 the configuration is wrong (`EX_CONFIG` of
+//! sysexits.h).
+
+mod about;
+mod config;
+mod healthcheck;
+mod http1;
+mod serve;
+mod terminal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{self as settings, ConfigErrors, FILE_VARIABLE, Inputs, Loaded, Role};
+
+/// The configuration is wrong.
+const EX_CONFIG: u8 = 78;
+
+type Outcome = anyhow::Result<ExitCode>;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "doorward",
+    version,
+    about = "External authorization for NGINX and Envoy, with the login service that issues what it checks",
+    before_help = "Examples:
+  doorward demo                            see it work, in memory, in a few seconds
+  doorward serve --dev                     all of it on loopback, any local client may log in
+  doorward config init > doorward.yaml     a configuration to start from
+  doorward serve -c doorward.yaml          serve with it
+  doorward doctor -c doorward.yaml         find what is wrong, with the fix",
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(serve::Demo),
+    Serve(serve::Serve),
+    #[command(subcommand)]
+    Config(config::Config),
+    Healthcheck(healthcheck::Healthcheck),
+    Completions(about::Completions),
+    Man(about::Man),
+    Version(about::Version),
+}
+
+/// Which configuration to use.
+#[derive(Clone, Debug, Default, Args)]
+struct ConfigArgs {
+    /// The configuration file; without it only the environment and defaults speak
+    #[arg(short = 'c', long = "config", value_name = "FILE", env = FILE_VARIABLE)]
+    config: Option<PathBuf>,
+    /// Sets one key above file and environment; not for secrets
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+impl ConfigArgs {
+    fn load(&self, role: Role) -> Result<Loaded, ConfigErrors> {
+        // An empty DOORWARD__CONFIG counts as not set, like every other variable of ours.
+        let path = self.config.clone().filter(|path| !path.as_os_str().is_empty());
+        settings::load(&Inputs { sets: self.sets.clone(), role, ..Inputs::of_process(path) })
+    }
+}
+
+/// How what was read is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, Args)]
+struct OutputArgs {
+    /// How to print it
+    #[arg(short = 'o', long = "output", value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Understands the arguments, does what they ask and says how it went.
+pub fn run() -> ExitCode {
+    // All TLS of this process; `Err` says that a provider is there already, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let done = match Cli::parse().command {
+        Command::Demo(demo) => demo.run(),
+        Command::Serve(serve) => serve.run(),
+        Command::Config(config) => config.run(),
+        Command::Healthcheck(check) => check.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
+        Command::Version(version) => version.run(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let wrong_config = error.downcast_ref::<ConfigErrors>();
+            match wrong_config {
+                Some(ConfigErrors(findings)) => findings.iter().for_each(terminal::tell_finding),
+                None => terminal::talk(&format!("doorward: {error:#}")),
+            }
+            wrong_config.map_or(ExitCode::FAILURE, |_| ExitCode::from(EX_CONFIG))
+        }
+    }
+}
+
+/// A runtime for one command.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(work)
+}

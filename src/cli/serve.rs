@@ -1,0 +1,78 @@
+//! `serve` and `demo`: load, start logging, hand over to `app`.
+
+use clap::Args;
+
+use super::{ConfigArgs, Outcome};
+use crate::app::{self, ServeOptions};
+use crate::config::{ConfigErrors, Loaded, Role, Severity, validate};
+use crate::logging;
+
+/// Serves: the check plane, the session plane, or both
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward serve --dev
+  doorward serve -c /etc/doorward/doorward.yaml
+  doorward serve -c doorward.yaml --role check --set listen.check=unix:/run/doorward/check.sock")]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Which planes to serve
+    #[arg(long, value_enum, default_value_t)]
+    role: Role,
+    /// For development: every client on this machine may log in as anyone
+    #[arg(long)]
+    dev: bool,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Outcome {
+        let loaded = self.config.load(self.role)?;
+        if self.dev && self.role != Role::Check {
+            validate::dev_is_safe(&loaded.config).map_err(|finding| ConfigErrors(vec![finding]))?;
+        }
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        if loaded.config.workers > 0 {
+            runtime.worker_threads(loaded.config.workers);
+        }
+        let options = ServeOptions { role: self.role, dev: self.dev };
+        runtime.enable_all().build()?.block_on(async {
+            let guard = logging::init(&loaded.config.logging)?;
+            log_notices(&loaded);
+            let outcome = app::serve(loaded, options).await;
+            if let Err(error) = &outcome {
+                tracing::error!(error = format!("{error:#}"), "doorward can't serve");
+            }
+            // The last traces are sent while the runtime is still there to carry them.
+            let _ = tokio::task::spawn_blocking(move || drop(guard)).await;
+            outcome
+        })
+    }
+}
+
+/// Tells once what the configuration has that is odd or without effect.
+fn log_notices(loaded: &Loaded) {
+    for finding in &loaded.notices {
+        let (key, source, fix) = (&finding.key, &finding.source, finding.fix.as_str());
+        match finding.severity {
+            Severity::Notice => tracing::info!(%key, %source, "{}", finding.what),
+            _ => tracing::warn!(%key, %source, fix, "{}", finding.what),
+        }
+    }
+}
+
+/// Shows doorward at work: everything in memory, nothing kept
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward demo            play the story, then stay up to be tried
+  doorward demo --once     play the story and say by the exit code whether it held")]
+pub(super) struct Demo {
+    /// End after the story
+    #[arg(long)]
+    once: bool,
+}
+
+impl Demo {
+    pub(super) fn run(self) -> Outcome {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(app::demo(self.once))
+    }
+}

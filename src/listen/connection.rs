@@ -1,0 +1,99 @@
+//! One accepted connection: HTTP/1 or HTTP/2, told apart by its first bytes, until it ends or is ended.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio_util::sync::CancellationToken;
+
+use crate::listen::drain::Drain;
+use crate::listen::limits::Limits;
+use crate::listen::pulse::{Pulse, Tracked, Verdict};
+use crate::listen::socket::{Socket, Watched};
+
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What all connections of one listener share.
+#[derive(Debug)]
+pub(super) struct House {
+    pub(super) limits: Limits,
+    pub(super) protocols: Builder<TokioExecutor>,
+    pub(super) drain: Drain,
+    /// The drain's patience is over.
+    pub(super) cut: CancellationToken,
+}
+
+impl House {
+    /// Serves one connection to its end.
+    pub(super) async fn look_after<S, B>(self: Arc<Self>, socket: Socket, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body + Unpin + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let pulse = Pulse::new();
+        let io = TokioIo::new(Watched::new(socket, Arc::clone(&pulse)));
+        let (beats, house) = (Arc::clone(&pulse), Arc::clone(&self));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let in_flight = beats.begin();
+            let move_on = house.drain.is_leaving() && request.version() < Version::HTTP_2;
+            // HTTP/2 has a limit on a head's bytes only.
+            let answer = (request.headers().len() <= house.limits.head_fields).then(|| service.call(request));
+            async move {
+                let Some(answer) = answer else { return Ok(too_many_fields(Tracked::new(None, in_flight))) };
+                let mut response = answer.await?;
+                if move_on {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, S::Error>(response.map(|body| Tracked::new(Some(body), in_flight)))
+            }
+        });
+
+        let mut connection = pin!(self.protocols.serve_connection(io, service));
+        let mut alarm = pin!(tokio::time::sleep(self.limits.first_byte));
+        let mut closing = pin!(self.drain.closing());
+        let mut told = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(error = &*error as &dyn std::error::Error, "connection ended early");
+                    }
+                    return;
+                }
+                () = alarm.as_mut() => match pulse.verdict(&self.limits, Instant::now()) {
+                    Verdict::Wait(until) => alarm.as_mut().reset(until.into()),
+                    Verdict::Finish => {
+                        connection.as_mut().graceful_shutdown();
+                        pulse.close();
+                        alarm.as_mut().reset((Instant::now() + self.limits.linger).into());
+                    }
+                    Verdict::Cut => return,
+                },
+                () = closing.as_mut(), if !told => {
+                    told = true;
+                    connection.as_mut().graceful_shutdown();
+                    pulse.close();
+                    alarm.as_mut().reset((Instant::now() + self.limits.linger).into());
+                }
+                () = self.cut.cancelled() => return,
+            }
+        }
+    }
+}
+
+fn too_many_fields<B>(body: Tracked<B>) -> Response<Tracked<B>> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    response
+}

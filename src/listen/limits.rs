@@ -1,0 +1,110 @@
+//! What a listener grants its clients: sizes, times and numbers (SEC-D1, D2, D3).
+
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+
+use crate::listen::peer::TrustedProxies;
+
+/// One listener's limits. Begin with [`Limits::check`] or [`Limits::public`].
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A request's head, with its first line.
+    pub head_bytes: usize,
+    /// Header fields of a request. hyper's own HTTP/1 limit is the same 100.
+    pub head_fields: usize,
+    /// From connecting to the first byte.
+    pub first_byte: Duration,
+    /// From a request's first byte to the end of its head.
+    pub head: Duration,
+    /// Between requests.
+    pub idle: Duration,
+    /// How long a client may refuse to take an answer.
+    pub write: Duration,
+    /// How long a client may take to close a connection that we closed.
+    pub linger: Duration,
+    /// HTTP/2 streams at once on one connection.
+    pub streams: u32,
+    /// HTTP/2 bytes in flight on one stream; four times as many on a connection.
+    pub window: u32,
+    /// Connections at once; more wait in the kernel's queue.
+    pub connections: usize,
+    /// Connections at once from one address, IPv6 by /64.
+    pub per_address: Option<PerAddress>,
+}
+
+/// How many connections one address may hold, and who may hold any number: a proxy is one address.
+#[derive(Clone, Debug)]
+pub struct PerAddress {
+    pub most: usize,
+    pub exempt: TrustedProxies,
+}
+
+impl Limits {
+    /// For the check plane: what NGINX and Envoy pass on is bigger, and NGINX keeps idle connections for 60 s: were we
+    /// the first to close one, a check could be lost.
+    pub fn check() -> Self {
+        Self {
+            head_bytes: 64 << 10,
+            head_fields: 100,
+            first_byte: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(90),
+            write: Duration::from_secs(30),
+            linger: Duration::from_secs(2),
+            streams: 1024,
+            // A whole CheckRequest of the allowed size, without a round trip for a window update.
+            window: 320 << 10,
+            connections: 16_384,
+            per_address: None,
+        }
+    }
+
+    /// For the session plane, which anyone may reach.
+    pub fn public(exempt: TrustedProxies) -> Self {
+        Self {
+            head_bytes: 16 << 10,
+            idle: Duration::from_secs(60),
+            streams: 128,
+            window: 64 << 10,
+            connections: 4096,
+            per_address: Some(PerAddress { most: 128, exempt }),
+            ..Self::check()
+        }
+    }
+
+    /// For the ops plane: a few probes and scrapers.
+    pub fn ops() -> Self {
+        Self { head_bytes: 16 << 10, streams: 16, window: 64 << 10, connections: 256, ..Self::check() }
+    }
+
+    /// How often a supervisor looks at a connection that needs nothing yet: the error of the times above.
+    pub(super) fn look_again(&self) -> Duration {
+        self.head.min(self.write).min(self.first_byte).min(self.linger) / 2
+    }
+
+    pub(super) fn protocols(&self) -> Builder<TokioExecutor> {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            // The pulse judges time: hyper's header time-out would also end idle connections.
+            .header_read_timeout(None)
+            // A head that does not fit the buffer is too large; hyper allows no smaller buffer.
+            .max_buf_size(self.head_bytes.max(8192));
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Duration::from_secs(30))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .max_header_list_size(u32::try_from(self.head_bytes).unwrap_or(u32::MAX))
+            .max_concurrent_streams(self.streams)
+            .max_send_buf_size(64 << 10)
+            .initial_stream_window_size(self.window)
+            .initial_connection_window_size(4 * self.window)
+            // Streams opened and reset at once (CVE-2023-44487): a proxy that gives up on all its checks stays below.
+            .max_pending_accept_reset_streams(self.streams as usize / 4)
+            .max_local_error_reset_streams(64);
+        builder
+    }
+}

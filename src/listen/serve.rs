@@ -1,0 +1,97 @@
+//! The accept loop: one for every plane.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::listen::address::Listener;
+use crate::listen::connection::{BoxError, House};
+use crate::listen::crowd::Crowd;
+use crate::listen::drain::Drain;
+use crate::listen::limits::Limits;
+use crate::listen::peer::Peer;
+
+/// After a failed `accept` (out of file descriptors, of memory): without a pause the loop would spin until it passes.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How a listener ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections cut because they did not finish in time.
+    pub cut: usize,
+}
+
+/// Serves the listener until the drain closes it: `make` gives each connection its service. Returns when all its
+/// connections have ended, or were cut when the drain's time to finish was over.
+pub async fn serve<M, S, B>(listener: Listener, limits: Limits, make: M, drain: Drain) -> Drained
+where
+    M: Fn(&Peer) -> S,
+    S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Unpin + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let crowd = limits.per_address.clone().map(Crowd::new);
+    let (open, cut) = (TaskTracker::new(), CancellationToken::new());
+    let house = Arc::new(House { protocols: limits.protocols(), limits, drain: drain.clone(), cut: cut.clone() });
+
+    loop {
+        let accepted = async {
+            let room = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+            (listener.accept().await, room)
+        };
+        let (accepted, room) = tokio::select! {
+            biased;
+            () = drain.closing() => break,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                let place = match &crowd {
+                    None => None,
+                    Some(crowd) => match crowd.enter(&peer) {
+                        Some(place) => Some(place),
+                        None => continue, // closes the socket
+                    },
+                };
+                let served = Arc::clone(&house).look_after(socket, make(&peer));
+                open.spawn(async move {
+                    served.await;
+                    drop((room, place));
+                });
+            }
+            Err(error) if belongs_to_one_client(&error) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept connections");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    drop(listener);
+    open.close();
+    if tokio::time::timeout(drain.finish(), open.wait()).await.is_ok() {
+        return Drained { cut: 0 };
+    }
+    let late = open.len();
+    cut.cancel();
+    open.wait().await;
+    Drained { cut: late }
+}
+
+/// The client left between connecting and being accepted.
+fn belongs_to_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

@@ -1,0 +1,106 @@
+//! A TCP or Unix stream as one type that tells its [`Pulse`] what it sees, and closes without cutting off its last answer.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::listen::pulse::Pulse;
+
+/// How much a client may still send after we closed our side.
+const LINGER_BYTES: usize = 256 << 10;
+
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A socket watched by its connection's supervisor.
+#[derive(Debug)]
+pub(super) struct Watched {
+    socket: Socket,
+    pulse: Arc<Pulse>,
+    /// Bytes thrown away since our side was closed; `None` while it is open.
+    discarded: Option<usize>,
+}
+
+impl Watched {
+    pub(super) fn new(socket: Socket, pulse: Arc<Pulse>) -> Self {
+        Self { socket, pulse, discarded: None }
+    }
+}
+
+macro_rules! on_socket {
+    ($self:expr, $stream:ident => $call:expr) => {
+        match &mut $self.get_mut().socket {
+            Socket::Tcp($stream) => $call,
+            Socket::Unix($stream) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(on_socket!(self.as_mut(), stream => Pin::new(stream).poll_read(cx, buf)))?;
+        self.pulse.read(&buf.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = on_socket!(self.as_mut(), stream => Pin::new(stream).poll_write(cx, bytes));
+        self.pulse.wrote(written.is_pending());
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = on_socket!(self.as_mut(), stream => Pin::new(stream).poll_write_vectored(cx, parts));
+        self.pulse.wrote(written.is_pending());
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.socket {
+            Socket::Tcp(stream) => stream.is_write_vectored(),
+            Socket::Unix(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_socket!(self, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    /// Closes our side, then reads on for a little: closing a socket with unread bytes resets it, and the reset would
+    /// overtake the answer just sent to a client whose body we did not want. The supervisor bounds the time.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut discarded = match self.discarded {
+            Some(so_far) => so_far,
+            None => {
+                ready!(on_socket!(self.as_mut(), stream => Pin::new(stream).poll_shutdown(cx)))?;
+                self.pulse.close();
+                0
+            }
+        };
+        let mut scratch = [0; 4096];
+        while discarded < LINGER_BYTES {
+            self.discarded = Some(discarded);
+            let mut buf = ReadBuf::new(&mut scratch);
+            match on_socket!(self.as_mut(), stream => Pin::new(stream).poll_read(cx, &mut buf)) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => discarded += buf.filled().len(),
+                Poll::Ready(_) => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,291 @@
+//! The verifier: every issuer's keys, and the one place where a token becomes claims (SEC-T16).
+//!
+//! The order of things: the token's form; the keys its `kid` names, by algorithm, before any cryptography (SEC-T1); the
+//! signature; and only then its claims, as the key's issuer must write them. The check plane shares one verifier by `Arc`;
+//! key sets are swapped underneath it.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Timestamp;
+use crate::token::jws::Compact;
+use crate::token::jwt::claims::{Expected, Expiry};
+use crate::token::keys::set::{Candidate, KeySet};
+use crate::token::keys::signing::read_secret;
+use crate::token::keys::verification::VerificationKey;
+use crate::token::keys::{Algorithm, KeyError, KeyRing, files};
+use crate::token::remote::source::{Pace, Source, SourceView};
+use crate::token::remote::{IssuerSettings, Place, PlaceError};
+use crate::token::{Claims, TokenError};
+
+/// So many signatures are tried for one token, however many issuers use one `kid`.
+const MAX_TRIES: usize = 8;
+
+/// What our own tokens say: `auth.issuer` and `auth.audience`.
+#[derive(Clone, Debug)]
+pub struct OwnProfile {
+    pub issuer: String,
+    pub audience: Vec<String>,
+}
+
+/// Where the keys of our own tokens come from.
+#[derive(Clone, Debug)]
+pub enum OwnKeys {
+    /// The issuer's ring, in the same process.
+    Ring(Arc<KeyRing>),
+    /// The check role: `check.jwks`, `check.hs256_secret_file`, or both. Empty means not given.
+    Remote { jwks: String, hs256_secret_file: String },
+}
+
+/// Why there is no verifier: something in the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error("issuers: `{issuer}`: {source}")]
+    Place { issuer: String, source: PlaceError },
+    #[error("issuers: an issuer has no `issuer`")]
+    Nameless,
+    #[error("issuers: `{0}` is our own issuer (auth.issuer); its tokens are verified with our own keys")]
+    OwnIssuer(String),
+    #[error("issuers: `{0}` is listed twice")]
+    Twice(String),
+    #[error("issuers: `{0}` lists HS256: a foreign issuer's keys are public ones")]
+    SharedSecret(String),
+    #[error("check.jwks: {0}")]
+    Jwks(PlaceError),
+    #[error("role check needs the issuer's public keys: set check.jwks to its /.well-known/jwks.json or to a file")]
+    NoOwnKeys,
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// Verifies access tokens of our own and of the configured foreign issuers.
+#[derive(Debug)]
+pub struct Verifier {
+    /// Our own first: nearly all tokens are.
+    profiles: Vec<Profile>,
+    /// Revoked key ids of our own: no later JWKS brings them back (SEC-K3).
+    removed: ArcSwap<HashSet<Box<str>>>,
+}
+
+#[derive(Debug)]
+struct Profile {
+    expected: Expected,
+    /// The ring's keys, or the check role's shared secret.
+    local: ArcSwap<KeySet>,
+    remote: Option<Arc<Source>>,
+}
+
+impl Verifier {
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(own: OwnProfile, keys: OwnKeys, issuers: &[IssuerSettings]) -> Result<Self, SetupError> {
+        let mut profiles = vec![Profile::own(own, keys)?];
+        for settings in issuers {
+            let named = |profile: &Profile| *profile.expected.issuer == *settings.issuer;
+            if settings.issuer.is_empty() {
+                return Err(SetupError::Nameless);
+            }
+            if named(&profiles[0]) {
+                return Err(SetupError::OwnIssuer(settings.issuer.clone()));
+            }
+            if profiles.iter().any(named) {
+                return Err(SetupError::Twice(settings.issuer.clone()));
+            }
+            profiles.push(Profile::foreign(settings)?);
+        }
+        Ok(Self { profiles, removed: ArcSwap::default() })
+    }
+
+    /// After the ring was reloaded.
+    pub fn replace_ring(&self, ring: &KeyRing) {
+        self.profiles[0].local.store(Arc::new(ring.key_set()));
+    }
+
+    /// # Errors
+    /// [`TokenError`]: which one is for logs; clients see one word for all.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        self.verify_under(&self.profiles, token, now, Expiry::Checked)
+    }
+
+    /// For logging out only: an own token, though it may have expired.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn verify_even_if_expired(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        self.verify_under(&self.profiles[..1], token, now, Expiry::Ignored)
+    }
+
+    fn verify_under(
+        &self,
+        profiles: &[Profile],
+        token: &str,
+        now: Timestamp,
+        expiry: Expiry,
+    ) -> Result<Claims, TokenError> {
+        let compact = Compact::parse(token)?;
+        let kid = compact.header.kid.as_deref();
+        let mut attempt = Attempt { compact: &compact, tries: 0, held: None };
+        let mut kid_is_known = false;
+        let mut other_issuer = false;
+        for profile in profiles {
+            for set in profile.key_sets() {
+                kid_is_known |= kid.is_some_and(|kid| set.knows(kid));
+                for candidate in set.candidates(kid, now) {
+                    if !self.may_try(profile, kid) || !attempt.holds(candidate) {
+                        continue;
+                    }
+                    let kid = candidate.kid.cloned().unwrap_or_else(|| kid.unwrap_or_default().into());
+                    match profile.expected.read(&compact.header, kid, compact.claims()?, now, expiry) {
+                        // Tenants of one provider share keys: this token may be another profile's.
+                        Err(TokenError::Claim("iss")) => {
+                            other_issuer = true;
+                            attempt.held = Some(candidate.key.clone());
+                        }
+                        read => return read,
+                    }
+                }
+            }
+        }
+        Err(if other_issuer {
+            TokenError::Claim("iss")
+        } else if kid_is_known {
+            TokenError::Signature
+        } else {
+            TokenError::UnknownKey
+        })
+    }
+
+    /// Our own tokens always name their key, and never a revoked one.
+    fn may_try(&self, profile: &Profile, kid: Option<&str>) -> bool {
+        !profile.expected.is_own() || kid.is_some_and(|kid| !self.removed.load().contains(kid))
+    }
+
+    /// From now on no token of ours under this `kid` is verified, whatever a later JWKS says.
+    pub fn remove_key(&self, kid: &str) {
+        self.removed.rcu(|removed| {
+            let mut removed = HashSet::clone(removed);
+            removed.insert(kid.into());
+            removed
+        });
+    }
+
+    /// After [`TokenError::UnknownKey`]: has the issuers' keys fetched, at most once in 30 s each (SEC-T5), and returns when
+    /// that is done or `budget` is spent. Without issuers elsewhere it returns at once.
+    pub async fn fetch_for_unknown_key(&self, budget: Duration) {
+        let mut waiting = JoinSet::new();
+        for source in self.remotes() {
+            let source = Arc::clone(source);
+            waiting.spawn(async move { source.fetch_for_unknown_key(budget).await });
+        }
+        while waiting.join_next().await.is_some() {}
+    }
+
+    /// Whether our own keys are known. A foreign issuer that is away does not make us unready.
+    pub fn ready(&self) -> bool {
+        self.profiles[0].key_sets().any(|set| !set.is_empty())
+    }
+
+    /// Keeps the keys of issuers elsewhere fresh until it is told to stop. To be run once, beside the doors.
+    pub async fn keep_keys_fresh(&self, stop: CancellationToken) {
+        let mut running = JoinSet::new();
+        for source in self.remotes() {
+            running.spawn(Arc::clone(source).run(stop.clone()));
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    /// How the issuers elsewhere stand.
+    pub fn sources(&self) -> Vec<SourceView> {
+        self.remotes().map(|source| source.view()).collect()
+    }
+
+    fn remotes(&self) -> impl Iterator<Item = &Arc<Source>> {
+        self.profiles.iter().filter_map(|profile| profile.remote.as_ref())
+    }
+}
+
+impl Profile {
+    fn own(own: OwnProfile, keys: OwnKeys) -> Result<Self, SetupError> {
+        let issuer: Arc<str> = own.issuer.into();
+        let (local, remote) = match keys {
+            OwnKeys::Ring(ring) => (ring.key_set(), None),
+            OwnKeys::Remote { jwks, hs256_secret_file } => {
+                if jwks.is_empty() && hs256_secret_file.is_empty() {
+                    return Err(SetupError::NoOwnKeys);
+                }
+                let remote = if jwks.is_empty() {
+                    None
+                } else {
+                    let place = Place::of_url_or_file(&jwks).map_err(SetupError::Jwks)?;
+                    Some(Arc::new(Source::new(Arc::clone(&issuer), place, Vec::new(), Pace::OWN)))
+                };
+                (shared_secret(&hs256_secret_file)?, remote)
+            }
+        };
+        let expected = Expected::own(issuer, own.audience);
+        Ok(Self { expected, local: ArcSwap::from_pointee(local), remote })
+    }
+
+    fn foreign(settings: &IssuerSettings) -> Result<Self, SetupError> {
+        if settings.algorithms.contains(&Algorithm::HS256) {
+            return Err(SetupError::SharedSecret(settings.issuer.clone()));
+        }
+        let expected = Expected::foreign(settings);
+        let place =
+            Place::of(settings).map_err(|source| SetupError::Place { issuer: settings.issuer.clone(), source })?;
+        let allowed = settings.algorithms.clone();
+        let source = Source::new(Arc::clone(&expected.issuer), place, allowed, Pace::FOREIGN);
+        Ok(Self { expected, local: ArcSwap::default(), remote: Some(Arc::new(source)) })
+    }
+
+    fn key_sets(&self) -> impl Iterator<Item = arc_swap::Guard<Arc<KeySet>>> {
+        [Some(self.local.load()), self.remote.as_ref().map(|source| source.keys())].into_iter().flatten()
+    }
+}
+
+/// The check role's HS256 secret. The issuer's `<kid>.hs256` names its key; any other file name fits every `kid`.
+fn shared_secret(file: &str) -> Result<KeySet, SetupError> {
+    let mut set = KeySet::default();
+    if file.is_empty() {
+        return Ok(set);
+    }
+    tracing::warn!("check.hs256_secret_file: whoever reads it can make tokens; prefer an asymmetric keys.algorithm");
+    let path = Path::new(file);
+    let unusable = |reason| KeyError::Unusable {
+        file: path.to_owned(),
+        reason,
+        fix: "copy the issuer's .hs256 file from its key directory",
+    };
+    let text = files::read_private(path)?;
+    let key = read_secret(&text).and_then(|bytes| VerificationKey::secret(&bytes)).map_err(unusable)?;
+    let kid = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".hs256"));
+    set.insert(kid, key, None).expect("the set was empty");
+    Ok(set)
+}
+
+/// One token before the keys that may have signed it.
+struct Attempt<'a> {
+    compact: &'a Compact<'a>,
+    tries: usize,
+    /// The key whose signature held, to be recognised where another issuer shares it.
+    held: Option<VerificationKey>,
+}
+
+impl Attempt<'_> {
+    fn holds(&mut self, candidate: Candidate<'_>) -> bool {
+        if candidate.key.algorithm() != self.compact.header.algorithm {
+            return false;
+        }
+        if let Some(held) = &self.held {
+            return held.is_same_as(candidate.key);
+        }
+        self.tries += 1;
+        self.tries <= MAX_TRIES && candidate.key.verify(self.compact.signing_input.as_bytes(), &self.compact.signature)
+    }
+}
