@@ -271,6 +271,15 @@ async fn a_body_is_never_waited_for_and_ends_the_connection() {
     assert_eq!(connection.answer(false).await.status, 401);
     connection.closed().await;
     assert!(!door.book.last().unwrap().contains("/open"));
+    // A proxy that is still sending a body when the answer comes gets no reset for it.
+    let mut connection = door.connect().await;
+    let answer = connection.ask("POST /check/envoy/a", &["Host: x", "Content-Length: 200000"]).await;
+    assert_eq!((answer.status, answer.header("connection")), (401, Some("close")));
+    for _ in 0..20 {
+        connection.send([b'a'; 10_000]).await;
+    }
+    tokio::io::AsyncWriteExt::shutdown(&mut connection.stream).await.unwrap();
+    connection.closed().await;
 }
 
 #[tokio::test]

@@ -51,9 +51,9 @@ async fn check(door: &Door, request: CheckRequest) -> CheckResponse {
 fn denial(response: &CheckResponse) -> (i32, i32, String) {
     let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else { panic!("no denial: {response:?}") };
     let reason = denied.headers.iter().filter_map(|option| option.header.as_ref());
-    let reason = reason.filter(|header| header.key == "x-doorward-reason").map(|header| header.value.clone());
+    let mut reason = reason.filter(|header| header.key == "x-doorward-reason").map(|header| header.value.clone());
     let code = response.status.as_ref().expect("a status").code;
-    (code, denied.status.as_ref().expect("an HTTP status").code, reason.last().unwrap_or_default())
+    (code, denied.status.as_ref().expect("an HTTP status").code, reason.next_back().unwrap_or_default())
 }
 
 // Contract rules 4 and 11, SEC-P8
