@@ -24,8 +24,9 @@ pub mod check;
 pub mod issue;
 
 // The doors.
-// pub mod gate;
+pub mod gate;
 pub mod ops;
+pub mod web;
 
 // The roof.
 pub mod app;

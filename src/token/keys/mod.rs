@@ -108,6 +108,18 @@ pub struct RingRules {
     pub keep_after: Duration,
 }
 
+impl RingRules {
+    /// The `max-age` of our JWKS.
+    pub const PUBLISH_AHEAD: Duration = Duration::from_secs(300);
+    /// The clocks of issuer and verifiers may differ by this much before a superseded key is missed.
+    const LEEWAY: Duration = Duration::from_secs(60);
+
+    /// For access tokens of this life.
+    pub const fn of(access_lifetime: Duration) -> Self {
+        Self { publish_ahead: Self::PUBLISH_AHEAD, keep_after: access_lifetime.saturating_add(Self::LEEWAY) }
+    }
+}
+
 /// Where a key stands; it follows from times alone, so all processes that share the directory agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
