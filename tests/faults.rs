@@ -158,7 +158,9 @@ fn on_sigterm_readiness_goes_first_and_service_last() {
     let mut doorward = Doorward::start(json!({"shutdown": {"delay": "1s", "finish": "2s"}}));
     let pair = doorward.login(1);
     doorward.process.signal("TERM");
-    wait_for("readiness to go", || Request::get("/readyz").try_send(doorward.ops).is_ok_and(|reply| reply.status == 503));
+    wait_for("readiness to go", || {
+        Request::get("/readyz").try_send(doorward.ops).is_ok_and(|reply| reply.status == 503)
+    });
     assert_eq!(check(&doorward, &pair.access).status, 200, "checks go on during the delay");
     assert_eq!(Request::get("/livez").send(doorward.ops).status, 200);
     assert!(doorward.process.wait_end().success());

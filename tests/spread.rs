@@ -46,7 +46,8 @@ fn a_logout_is_seen_by_every_checker_within_milliseconds() {
     let Some(spread) = Spread::start(json!({"auth": {"max_sessions_per_user": 0}})) else { return };
     const ROUNDS: usize = 200;
     let mut delays = Vec::new();
-    let mut connections = spread.checkers.each_ref().map(|checker| Connection::open(checker.check).expect("a connection"));
+    let mut connections =
+        spread.checkers.each_ref().map(|checker| Connection::open(checker.check).expect("a connection"));
     for _ in 0..ROUNDS {
         let pair = spread.issuer.login(1);
         let asked = question(&pair.access);
@@ -66,7 +67,10 @@ fn a_logout_is_seen_by_every_checker_within_milliseconds() {
     let at = |percent: usize| delays[(delays.len() * percent / 100).min(delays.len() - 1)];
     println!(
         "from the logout's answer to the first refusal, {} measured: p50 {:?}, p99 {:?}, most {:?} (each includes the question's own round trip)",
-        delays.len(), at(50), at(99), at(100),
+        delays.len(),
+        at(50),
+        at(99),
+        at(100),
     );
 }
 
@@ -134,7 +138,9 @@ fn a_warm_check_asks_the_store_nothing() {
     let mut connection = Connection::open(spread.checkers[0].check).expect("a connection");
     let asked = question(&pair.access);
     assert_eq!(connection.exchange(&asked).expect("an answer").status, 200);
-    let reads = |redis: &RedisServer| calls(&redis.cli(&["INFO", "commandstats"]), &["hmget", "get", "exists", "pttl", "evalsha", "pexpireat"]);
+    let reads = |redis: &RedisServer| {
+        calls(&redis.cli(&["INFO", "commandstats"]), &["hmget", "get", "exists", "pttl", "evalsha", "pexpireat"])
+    };
     let before = reads(&spread.redis);
     for _ in 0..1000 {
         assert_eq!(connection.exchange(&asked).expect("an answer").status, 200);
@@ -166,14 +172,19 @@ fn a_revoked_key_kills_its_tokens_on_every_node() {
     let keys = Request::get("/.well-known/jwks.json").send(spread.issuer.public).json();
     let kid = keys["keys"][0]["kid"].as_str().expect("a kid").to_owned();
     let config = spread.issuer.folder().join("doorward.yaml");
-    let done = harness::doorward::program().args(["key", "revoke", &kid, "--yes", "-c"]).arg(&config).output().expect("it runs");
+    let done = harness::doorward::program()
+        .args(["key", "revoke", &kid, "--yes", "-c"])
+        .arg(&config)
+        .output()
+        .expect("it runs");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     for checker in &spread.checkers {
         wait_for("the key's end", || check(checker, &pair.access).status == 401);
     }
     wait_for("new tokens to count", || {
         let reply = Request::post("/login", &json!({"user_id": 2})).send(spread.issuer.public);
-        reply.status == 200 && spread.checkers.iter().all(|checker| check(checker, &Pair::of(&reply).access).status == 200)
+        reply.status == 200
+            && spread.checkers.iter().all(|checker| check(checker, &Pair::of(&reply).access).status == 200)
     });
 }
 

@@ -155,11 +155,11 @@ async fn only_one_bearer_credential_authenticates() {
     ] {
         let answer = plane.ask(with(values)).await;
         answer.is_problem(401, "invalid_token");
-        assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer realm=\"doorward\", error=\"invalid_token\"");
+        assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer error=\"invalid_token\"");
     }
     let answer = get(&plane, &format!("/authenticate?access_token={}", pair.access)).await;
     answer.is_problem(401, "no_token");
-    assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer realm=\"doorward\"");
+    assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer");
 }
 
 // SEC-K2

@@ -87,7 +87,8 @@ async fn protected(State(door): State<Arc<(reqwest::Client, String)>>, request: 
     }
     match check.send().await {
         Ok(answer) if answer.status() == StatusCode::OK => {
-            let subject = answer.headers().get("x-auth-subject").and_then(|name| name.to_str().ok()).unwrap_or("nobody");
+            let subject =
+                answer.headers().get("x-auth-subject").and_then(|name| name.to_str().ok()).unwrap_or("nobody");
             format!("hello, {subject}\n").into_response()
         }
         Ok(answer) => {
@@ -128,7 +129,12 @@ impl Visitor {
         self.visit("visit after the logout", &third, 401).await
     }
 
-    async fn step(&self, what: &str, call: impl Future<Output = Result<Value>>, good: impl Fn(&Value) -> bool) -> Result<Value> {
+    async fn step(
+        &self,
+        what: &str,
+        call: impl Future<Output = Result<Value>>,
+        good: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
         let began = Instant::now();
         let answer = call.await.with_context(|| what.to_owned())?;
         ensure!(good(&answer), "{what}: unexpected answer");

@@ -13,7 +13,7 @@ const KEYS_SHOWN: Duration = Duration::from_secs(60);
 
 /// Serves and reloads until a signal ends it; gives how long to go on serving after it. SIGTERM is an orchestrator's, which
 /// needs the delay to stop sending requests here; Ctrl-C is a person's, who does not.
-pub async fn wait(running: &Running, mut reloading: Reloading) -> Result<Duration> {
+pub(super) async fn wait(running: &Running, mut reloading: Reloading) -> Result<Duration> {
     let listen_to = |kind| signal(kind).context("listening to signals");
     let mut terminate = listen_to(SignalKind::terminate())?;
     let mut interrupt = listen_to(SignalKind::interrupt())?;

@@ -14,13 +14,13 @@ use crate::token::jwt::{Signer, Verifier};
 use crate::token::keys::{KeyRing, RingRules};
 
 /// Who uses the ring.
-pub struct Keys {
-    pub signer: Arc<Signer>,
-    pub verifier: Arc<Verifier>,
-    pub sessions: Arc<dyn Sessions>,
-    pub hears: Arc<dyn Hears>,
-    pub clock: Arc<dyn Clock>,
-    pub metrics: Arc<Metrics>,
+pub(super) struct Keys {
+    pub(super) signer: Arc<Signer>,
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) sessions: Arc<dyn Sessions>,
+    pub(super) hears: Arc<dyn Hears>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Keys {
@@ -28,7 +28,7 @@ impl Keys {
     ///
     /// # Errors
     /// When the directory can't be used as it is; the ring before stays.
-    pub async fn reload(&self, config: &Config) -> Result<()> {
+    pub(super) async fn reload(&self, config: &Config) -> Result<()> {
         let ring = KeyRing::load(&config.keys, RingRules::of(config.auth.access_lifetime.0)).context("keys.dir")?;
         let (before, after) = (self.kids(&self.signer.ring()), self.kids(&ring));
         let ring = Arc::new(ring);
@@ -49,7 +49,7 @@ impl Keys {
     }
 
     /// States follow from time alone, so this is called now and then too.
-    pub fn show(&self) {
+    pub(super) fn show(&self) {
         let keys = self.signer.ring().keys(self.clock.now());
         self.metrics.show_keys(keys.iter().map(|key| (key.kid.as_str(), key.state.as_str())));
     }

@@ -10,28 +10,28 @@ use crate::check::policy::Policy;
 use crate::config::{self, Loaded, Watch};
 use crate::logging;
 
-pub struct Reloading {
+pub(super) struct Reloading {
     loaded: Loaded,
     watch: Watch,
 }
 
 impl Reloading {
-    pub fn new(loaded: Loaded) -> Self {
+    pub(super) fn new(loaded: Loaded) -> Self {
         let watch = Watch::new(loaded.watched.clone());
         Self { loaded, watch }
     }
 
     /// Returns when a file that matters has changed.
-    pub async fn changed(&mut self) {
+    pub(super) async fn changed(&mut self) {
         self.watch.changed().await;
     }
 
-    pub fn config(&self) -> &config::Config {
+    pub(super) fn config(&self) -> &config::Config {
         &self.loaded.config
     }
 
     /// Takes over what has changed: rules, headers, keys, trusted callers, the log level. The rest asks for a restart.
-    pub async fn apply(&mut self, to: &Reloads) {
+    pub(super) async fn apply(&mut self, to: &Reloads) {
         let outcome = match self.try_apply(to).await {
             Ok(()) => "reloaded",
             Err(failure) => {

@@ -262,7 +262,12 @@ fn watch_over(health: &Health, checker: &Arc<Checker>) {
 }
 
 /// Asks the store now and then how it is, and tells what an operator should mend (SEC-F8, F11).
-async fn look_after_store(store: Arc<dyn Lookups>, health: Arc<Health>, metrics: Arc<Metrics>, rest: CancellationToken) {
+async fn look_after_store(
+    store: Arc<dyn Lookups>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    rest: CancellationToken,
+) {
     let mut told = Vec::new();
     loop {
         let pause = match store.health().await {

@@ -121,7 +121,8 @@ impl Store {
     }
 
     pub(super) async fn until_asked(&self) {
-        self.entered.acquire().await.unwrap().forget();
+        let asked = tokio::time::timeout(Duration::from_secs(5), self.entered.acquire());
+        asked.await.expect("the store is asked").unwrap().forget();
     }
 
     async fn well(&self) -> Result<(), StateError> {

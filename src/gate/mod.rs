@@ -32,6 +32,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 
+use crate::check::checker::Checker;
 use crate::check::{CheckRequest, Decision, Denial};
 use crate::gate::asked::Asked;
 pub use crate::gate::body::Body;
@@ -49,6 +50,19 @@ pub trait Checks: Send + Sync + 'static {
     async fn check(&self, request: &CheckRequest<'_>) -> Decision;
     /// All configured identity headers: removed where an allowed request has no identity.
     fn header_names(&self) -> Arc<[HeaderName]>;
+}
+
+#[async_trait]
+impl Checks for Checker {
+    fn check_cached(&self, request: &CheckRequest<'_>) -> Option<Decision> {
+        self.check_cached(request)
+    }
+    async fn check(&self, request: &CheckRequest<'_>) -> Decision {
+        self.check(request).await
+    }
+    fn header_names(&self) -> Arc<[HeaderName]> {
+        self.header_names()
+    }
 }
 
 /// What the configuration says about the door.

@@ -32,10 +32,13 @@ impl Fault for NoBearer {
 
 pub fn bearer(headers: &HeaderMap) -> Result<&str, NoBearer> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().ok_or(NoBearer::Absent)?;
-    if values.next().is_some() {
-        return Err(NoBearer::Unusable);
-    }
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Err(NoBearer::Absent),
+        // Proxies that copy an absent header send an empty one.
+        (Some(value), None) if value.is_empty() => return Err(NoBearer::Absent),
+        (Some(value), None) => value,
+        (Some(_), Some(_)) => return Err(NoBearer::Unusable),
+    };
     let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(NoBearer::Unusable)?;
     // A comma is how some proxies join two headers into one.
     let whole = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic() && b != b',');
@@ -66,6 +69,7 @@ mod tests {
         assert_eq!(read(&[b"Bearer abc.def"]).as_deref(), Ok("abc.def"));
         assert_eq!(read(&[b"bEaReR abc"]).as_deref(), Ok("abc"));
         assert_eq!(read(&[]), Err(NoBearer::Absent));
+        assert_eq!(read(&[b""]), Err(NoBearer::Absent));
         let unusable: [&[&[u8]]; 12] = [
             &[b"Bearer a", b"Bearer b"],
             &[b"Bearer a", b"Bearer a"],
@@ -77,7 +81,7 @@ mod tests {
             &[b"Bearer\ta"],
             &[b"Basic abc"],
             &[b"abc"],
-            &[b""],
+            &[b"", b"Bearer a"],
             &[b"Bearer \xff"],
         ];
         for values in unusable {

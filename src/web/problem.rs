@@ -66,11 +66,7 @@ impl Problem {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
             let nothing_came = matches!(self.code, "no_token" | "caller_key_required");
-            let challenge = if nothing_came {
-                r#"Bearer realm="doorward""#
-            } else {
-                r#"Bearer realm="doorward", error="invalid_token""#
-            };
+            let challenge = if nothing_came { "Bearer" } else { "Bearer error=\"invalid_token\"" };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -45,7 +45,7 @@ async fn every_request(State(desk): State<Arc<Desk>>, mut request: Request, next
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    let span = tracing::debug_span!("request", %method, route, request_id = &*id);
+    let span = tracing::info_span!("request", %method, route, request_id = &*id);
 
     let mut response = finished(next.run(request).instrument(span.clone())).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {

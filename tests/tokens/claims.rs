@@ -238,3 +238,34 @@ fn a_plain_sessions_user_id_comes_back_as_it_was_given() {
         assert_eq!(claims.subject, subject);
     }
 }
+
+// SEC-K8
+#[test]
+fn the_check_roles_shared_secret_fits_its_kid_or_under_another_file_name_every_kid() {
+    let dir = tempfile::TempDir::new().expect("a folder");
+    let verifier = |name: &str| {
+        let hs256_secret_file = write(&dir, name, SHARED_SECRET.as_bytes());
+        let keys = OwnKeys::Remote { jwks: String::new(), hs256_secret_file };
+        Verifier::new(own_profile(), keys, &[]).expect("a good setup")
+    };
+    let key = shared_key();
+    let (good, other) = (token(&key, json!({}), json!({})), token(&key, json!({"kid": "other"}), json!({})));
+    let named = verifier(&format!("{}.hs256", key.kid()));
+    assert!(named.ready() && named.verify(&good, NOW).is_ok());
+    assert_eq!(named.verify(&other, NOW).err(), Some(TokenError::UnknownKey));
+    let unnamed = verifier("doorward_secret");
+    assert!(unnamed.verify(&good, NOW).is_ok() && unnamed.verify(&other, NOW).is_ok());
+    unnamed.remove_key("other");
+    assert!(unnamed.verify(&other, NOW).is_err());
+    assert!(unnamed.verify(&token(&key, json!({"kid": null}), json!({})), NOW).is_err(), "ours name their key");
+}
+
+#[test]
+fn a_check_role_without_keys_is_told_what_is_missing() {
+    let keys = OwnKeys::Remote { jwks: String::new(), hs256_secret_file: String::new() };
+    let error = Verifier::new(own_profile(), keys, &[]).expect_err("no keys").to_string();
+    assert!(error.contains("check.jwks"), "{error}");
+    let keys = OwnKeys::Remote { jwks: "http://issuer.example/jwks".into(), hs256_secret_file: String::new() };
+    let error = Verifier::new(own_profile(), keys, &[]).expect_err("plain http").to_string();
+    assert!(error.contains("https"), "{error}");
+}

@@ -51,12 +51,15 @@ const REFUSED: [u64; 6] = [
     372, 373, // a `?` inside base64url, though marked valid (SEC-T26)
 ];
 
+/// Called invalid for a wrong padding that is not in them: byte for byte they are test 357, which is valid.
+const MISPRINTED: [u64; 2] = [367, 370];
+
 // SEC-T26
 #[test]
 fn json_web_signatures_of_wycheproof() {
     let Some(groups) = groups("json_web_signature_test.json") else { return };
     let ours: Vec<&str> = Algorithm::ASYMMETRIC.iter().map(|algorithm| algorithm.name()).chain(["HS256"]).collect();
-    let (mut run, mut held) = (0, 0);
+    let (mut run, mut held, mut valid_of_base64) = (0, 0, Value::Null);
     for group in groups {
         let jwk = group.get("public").unwrap_or(&group["private"]).clone();
         let spoken = jwk["alg"].as_str().is_some_and(|alg| ours.contains(&alg));
@@ -65,7 +68,14 @@ fn json_web_signatures_of_wycheproof() {
             let id = test["tcId"].as_u64().expect("an id");
             let expected = test["result"] == "valid" && spoken && !REFUSED.contains(&id);
             let holds = holds(&set, test["jws"].as_str().unwrap_or_default());
-            assert_eq!(holds, expected, "test {id}: {}", test["comment"]);
+            if id == 357 {
+                valid_of_base64.clone_from(&test["jws"]);
+            }
+            if MISPRINTED.contains(&id) {
+                assert_eq!(test["jws"], valid_of_base64, "test {id} was corrected: take it off the list");
+            } else {
+                assert_eq!(holds, expected, "test {id}: {}", test["comment"]);
+            }
             run += 1;
             held += u32::from(holds);
         }

@@ -213,6 +213,30 @@ async fn an_outage_lets_nothing_pass_that_was_ended_or_has_expired() {
     assert_eq!((check(&bench, "alice").await, check(&bench, "short").await), ("unavailable", "invalid_token"));
 }
 
+// SEC-S2, SEC-F13
+#[tokio::test]
+async fn what_ends_while_a_failing_store_is_asked_is_not_answered_from_memory() {
+    let bench = Bench::new(&[]);
+    let (_, sid) = login(&bench, "alice");
+    login(&bench, "bob");
+    assert_eq!(check(&bench, "alice").await, "ok");
+    bench.store.idle_left.store(10, Ordering::SeqCst);
+    assert_eq!(check(&bench, "bob").await, "ok");
+    bench.store.entered.forget_permits(2);
+    bench.clock.advance(6 * SECOND);
+    bench.store.shut().await;
+    bench.store.fail(true);
+    let under_way = [spawn_check(&bench, "alice"), spawn_check(&bench, "bob")];
+    bench.store.until_asked().await;
+    bench.store.until_asked().await;
+    bench.checker.hear(&Entry::Session(sid));
+    bench.clock.advance(5 * SECOND); // beyond bob's idle end
+    bench.store.open();
+    for check in under_way {
+        assert_eq!(check.await.expect("no panic"), "unavailable");
+    }
+}
+
 #[tokio::test]
 async fn an_error_bound_of_zero_lets_nothing_pass_beyond_the_bound() {
     let settings = Settings { max_staleness_on_error: Span::secs(0), ..Settings::default() };

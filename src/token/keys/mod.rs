@@ -7,6 +7,7 @@ pub mod change;
 pub mod ed25519;
 pub mod files;
 pub mod jwk;
+pub mod key_file;
 pub mod manifest;
 pub mod ring;
 pub mod rsa;
