@@ -26,6 +26,7 @@ pub mod issue;
 // The doors.
 // pub mod gate;
 pub mod ops;
+pub mod web;
 
 // The roof.
 pub mod app;

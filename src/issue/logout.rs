@@ -1,1 +1,120 @@
-//! To be written.
+//! Ending: one session by one of its tokens, and what the command line ends by name. Whatever is answered `Ok` is written
+//! in the store and known to the check plane of this process (SEC-S1, S4).
+
+use std::time::Duration;
+
+use crate::audit::Event;
+use crate::clock::Timestamp;
+use crate::fault::{Fault, Kind};
+use crate::issue::{Call, Issuer};
+use crate::state::{Cause, Entry, StateError};
+use crate::token::refresh::RefreshToken;
+use crate::token::{SessionId, SubjectTag, TokenError, TokenId};
+
+#[derive(Debug, thiserror::Error)]
+pub enum LogoutError {
+    #[error("not a token of ours")]
+    Invalid(#[from] TokenError),
+    #[error("the end could not be written")]
+    State(#[from] StateError),
+}
+
+impl Fault for LogoutError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Invalid(_) => Kind::Unauthenticated,
+            Self::State(_) => Kind::Unavailable,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid_token",
+            Self::State(_) => "unavailable",
+        }
+    }
+}
+
+impl Issuer {
+    /// Ends the session that `bearer` belongs to: an access token of ours, also an expired one, or a refresh token, also
+    /// a spent one. A session that had ended before is fine.
+    pub async fn logout(&self, bearer: &str, call: &Call) -> Result<(), LogoutError> {
+        if RefreshToken::looks_like_one(bearer) {
+            let shown = RefreshToken::parse(bearer, &self.parts.refresh_key)?;
+            let ended = self.parts.sessions.end_with_salt(&shown.sid, &shown.salt.digest(), Cause::Logout).await?;
+            self.ended(&shown.sid, None, ended, Cause::Logout, call);
+        } else {
+            let claims = self.parts.verifier.verify_even_if_expired(bearer, self.parts.clock.now())?;
+            let sid = claims.sid.ok_or(TokenError::Claim("sid"))?;
+            let ended = self.parts.sessions.end(&sid, Cause::Logout).await?;
+            self.ended(&sid, Some(&claims.subject), ended, Cause::Logout, call);
+        }
+        Ok(())
+    }
+
+    /// Ends one session; `false` where none was live.
+    pub async fn end_session(&self, sid: &SessionId, cause: Cause, call: &Call) -> Result<bool, StateError> {
+        let ended = self.parts.sessions.end(sid, cause).await?;
+        self.ended(sid, None, ended, cause, call);
+        Ok(ended)
+    }
+
+    /// Ends all sessions of one of our own subjects and refuses every access token it holds; how many were live.
+    pub async fn end_subject(&self, subject: &str, cause: Cause, call: &Call) -> Result<u64, StateError> {
+        // Own tokens are refused by their epoch, for good; there is nothing to remember for longer than they live.
+        let remember = self.parts.settings.access_lifetime.0;
+        self.end_all(self.tag(subject), subject, cause, remember, call).await
+    }
+
+    /// Refuses every token of a foreign issuer's subject that was issued until now; `remember` is the longest life of
+    /// such a token.
+    pub async fn deny_foreign_subject(
+        &self,
+        issuer: &str,
+        subject: &str,
+        remember: Duration,
+        call: &Call,
+    ) -> Result<(), StateError> {
+        self.end_all(SubjectTag::of(issuer, subject), subject, Cause::Admin, remember, call).await.map(drop)
+    }
+
+    /// Refuses one token, own or foreign, until it expires.
+    pub async fn deny(
+        &self,
+        issuer: &str,
+        subject: &str,
+        jti: &TokenId,
+        until: Timestamp,
+        call: &Call,
+    ) -> Result<(), StateError> {
+        let tag = SubjectTag::of(issuer, subject);
+        self.parts.sessions.deny_token(tag, jti, until).await?;
+        self.hear(&Entry::Subject(tag));
+        call.record(Event::AuthnTokenRevoked, Some(subject), None, "denied");
+        Ok(())
+    }
+
+    async fn end_all(
+        &self,
+        tag: SubjectTag,
+        subject: &str,
+        cause: Cause,
+        remember: Duration,
+        call: &Call,
+    ) -> Result<u64, StateError> {
+        let ended = self.parts.sessions.end_subject(tag, cause, remember).await?;
+        self.hear(&Entry::Subject(tag));
+        self.parts.metrics.sessions_revoked.with_label_values(&[cause.as_str()]).inc_by(ended);
+        call.record(Event::AuthnTokenRevoked, Some(subject), None, cause.as_str());
+        Ok(ended)
+    }
+
+    /// A session that was not live is heard of all the same: an earlier try may have ended it, its answer lost.
+    fn ended(&self, sid: &SessionId, subject: Option<&str>, was_live: bool, cause: Cause, call: &Call) {
+        if was_live {
+            self.tell_end(sid, subject, cause, call);
+        } else {
+            self.hear(&Entry::Session(*sid));
+        }
+    }
+}

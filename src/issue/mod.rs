@@ -5,12 +5,140 @@ pub mod logout;
 pub mod refresh;
 pub mod trusted;
 
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::state::AtLimit;
+use crate::audit::{self, About, Event};
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::secret::MacKey;
+use crate::state::{AtLimit, Cause, Entry, Hears, Session, SessionRules, Sessions};
+use crate::token::jwt::{AccessToken, SignError, Signer, Verifier};
+use crate::token::refresh::RefreshToken;
+use crate::token::{SessionId, SubjectTag, TokenId};
 use crate::units::Span;
+
+/// Opens sessions, mints and rotates their tokens, ends them. One for each process that issues; shared by reference.
+pub struct Issuer {
+    parts: Parts,
+    rules: SessionRules,
+}
+
+/// What an issuer works with. `app` chooses and makes them.
+pub struct Parts {
+    pub sessions: Arc<dyn Sessions>,
+    pub signer: Arc<Signer>,
+    pub verifier: Arc<Verifier>,
+    /// What refresh tokens are authenticated with: `KeyRing::secret().derive("refresh token")`.
+    pub refresh_key: MacKey,
+    pub clock: Arc<dyn Clock>,
+    /// The check plane in this process, which must know of an end before it is answered (SEC-S1).
+    pub hears: Option<Arc<dyn Hears>>,
+    pub metrics: Arc<Metrics>,
+    pub settings: Settings,
+}
+
+/// Who calls, for audit events.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// The client's address, where it is known.
+    pub client: Option<IpAddr>,
+    pub request_id: Arc<str>,
+}
+
+/// What a login or a refresh gives.
+#[derive(Clone)]
+pub struct TokenPair {
+    pub access: String,
+    pub refresh: String,
+    /// How long the access token is valid.
+    pub expires_in: Duration,
+    pub sid: SessionId,
+}
+
+impl std::fmt::Debug for TokenPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenPair")
+            .field("expires_in", &self.expires_in)
+            .field("sid", &self.sid)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Issuer {
+    pub fn new(parts: Parts) -> Self {
+        let rules = parts.settings.rules();
+        Self { parts, rules }
+    }
+
+    /// A fresh access token for the session, and its refresh token of the session's generation. `shown` is any refresh
+    /// token of the family: the salt is nowhere else.
+    fn mint(&self, session: &Session, shown: RefreshToken) -> Result<TokenPair, SignError> {
+        let Settings { issuer, audience, access_lifetime, .. } = &self.parts.settings;
+        let now = self.parts.clock.now();
+        // Never past the session's absolute end (SEC-R10).
+        let expires = now.plus(access_lifetime.0).min(session.ends.seconds());
+        let access = self.parts.signer.sign(
+            &AccessToken {
+                issuer,
+                audience,
+                holder: &session.holder,
+                sid: session.sid,
+                jti: &TokenId::fresh(),
+                epoch: session.epoch,
+                issued: now,
+                expires,
+                auth_time: Some(session.created.seconds().min(now)),
+            },
+            now,
+        )?;
+        let refresh = shown.at(session.generation).encode(&self.parts.refresh_key);
+        Ok(TokenPair { access, refresh, expires_in: expires.since(now), sid: session.sid })
+    }
+
+    /// What our own subjects' state is filed under.
+    fn tag(&self, subject: &str) -> SubjectTag {
+        SubjectTag::of(&self.parts.settings.issuer, subject)
+    }
+
+    fn hear(&self, entry: &Entry) {
+        if let Some(hears) = &self.parts.hears {
+            hears.hear(entry);
+        }
+    }
+
+    /// Tells everyone in this process that a session is over: the check plane first, then the counter and the audit log.
+    fn tell_end(&self, sid: &SessionId, subject: Option<&str>, cause: Cause, call: &Call) {
+        self.hear(&Entry::Session(*sid));
+        self.parts.metrics.sessions_revoked.with_label_values(&[cause.as_str()]).inc();
+        call.record(Event::SessionEnded, subject, Some(sid), cause.as_str());
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Issuer").field("parts", &self.parts).field("rules", &self.rules).finish()
+    }
+}
+
+impl Call {
+    fn record(&self, event: Event, subject: Option<&str>, sid: Option<&SessionId>, outcome: &str) {
+        let request_id = Some(&*self.request_id).filter(|id| !id.is_empty());
+        let sid = sid.map(|sid| sid as &dyn std::fmt::Display);
+        audit::record(event, About { subject, sid, client: self.client, request_id, outcome });
+    }
+}
 
 /// Tokens and sessions.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +175,19 @@ impl Default for Settings {
             max_sessions_per_user: 10,
             at_session_limit: AtLimit::Evict,
             trusted_login: TrustedLogin::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// The times that rule a session, as the token store takes them.
+    pub fn rules(&self) -> SessionRules {
+        SessionRules {
+            grace: self.refresh_grace.0,
+            idle: self.auto_logout.0,
+            lifetime: self.refresh_lifetime.0,
+            max_per_subject: self.max_sessions_per_user,
+            at_limit: self.at_session_limit,
         }
     }
 }

@@ -10,13 +10,15 @@
 //!    world look like loopback, and a page could reach a developer's machine through DNS rebinding.
 //! 3. Nobody else: 401 where a key would have helped, 403 where none is configured.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
+use zeroize::Zeroizing;
 
 use crate::fault::{Fault, Kind};
 use crate::issue::TrustedLogin;
@@ -66,6 +68,8 @@ impl Fault for Untrusted {
 pub enum TrustedLoginError {
     #[error("auth.trusted_login.caller_keys_file: can't read {}: {why}", file.display())]
     Unreadable { file: PathBuf, why: io::Error },
+    #[error("auth.trusted_login.caller_keys_file: others may change {}; run chmod 600 on it", .0.display())]
+    Writable(PathBuf),
     #[error("auth.trusted_login.caller_keys_file: {}:{line}: {fault}", file.display())]
     BadKey { file: PathBuf, line: usize, fault: KeyFault },
     #[error("auth.trusted_login.caller_keys_file: {} holds no key; write one a line, or leave the setting empty", .0.display())]
@@ -157,8 +161,19 @@ fn came_by_proxy_or_browser(headers: &HeaderMap) -> bool {
 }
 
 fn read_keys(file: &Path) -> Result<Vec<Digest>, TrustedLoginError> {
-    let text =
-        fs::read_to_string(file).map_err(|why| TrustedLoginError::Unreadable { file: file.to_path_buf(), why })?;
+    let unreadable = |why| TrustedLoginError::Unreadable { file: file.to_path_buf(), why };
+    let mut handle = File::open(file).map_err(unreadable)?;
+    // Asked of the open file, so that it can't be swapped in between. Others may read it, with a warning: that is how a
+    // compose secret reaches a process that is not root.
+    let mode = handle.metadata().map_err(unreadable)?.permissions().mode();
+    if mode & 0o022 != 0 {
+        return Err(TrustedLoginError::Writable(file.to_path_buf()));
+    }
+    if mode & 0o004 != 0 {
+        tracing::warn!(file = %file.display(), "every user of this machine can read the caller keys; chmod 640 is enough");
+    }
+    let mut text = Zeroizing::new(String::new());
+    handle.read_to_string(&mut text).map_err(unreadable)?;
     let mut keys = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let key = line.trim();
@@ -260,6 +275,19 @@ mod tests {
         let settings = TrustedLogin { caller_keys_file: "/nonexistent/keys".into(), ..TrustedLogin::default() };
         let error = TrustedCallers::load(&settings, false).expect_err("no such file").to_string();
         assert!(error.contains("/nonexistent/keys"), "{error}");
+    }
+
+    // SEC-K6
+    #[test]
+    fn a_key_file_that_others_may_change_is_refused() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), KEY).expect("written");
+        let caller_keys_file = file.path().to_str().expect("UTF-8").to_owned();
+        let settings = TrustedLogin { caller_keys_file, ..TrustedLogin::default() };
+        for (mode, fine) in [(0o600, true), (0o640, true), (0o444, true), (0o620, false), (0o602, false)] {
+            file.as_file().set_permissions(PermissionsExt::from_mode(mode)).expect("changed");
+            assert_eq!(TrustedCallers::load(&settings, false).is_ok(), fine, "{mode:o}");
+        }
     }
 
     // SEC-K9

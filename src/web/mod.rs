@@ -1,0 +1,48 @@
+//! The session plane's HTTP face: thin handlers over `issue`. Here: the desk that all handlers share.
+//!
+//! `app` makes a [`Desk`] and serves its [`router`](router::router) through `listen::routed`, which puts the peer's address
+//! into each request.
+
+pub mod bearer;
+pub mod body;
+pub mod problem;
+pub mod request_id;
+pub mod router;
+pub mod session;
+pub mod well_known;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+
+use crate::check::Denial;
+use crate::check::identity::Identity;
+use crate::issue::Issuer;
+use crate::issue::trusted::TrustedCallers;
+use crate::listen::peer::TrustedProxies;
+
+/// Who tells whether a token counts and whose it is: the checker.
+#[async_trait]
+pub trait Authenticates: Send + Sync {
+    async fn authenticate(&self, token: &str) -> Result<Arc<Identity>, Denial>;
+}
+
+/// The public keys as a JWK Set, as of now.
+pub type PublicKeys = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+
+/// What the handlers share.
+pub struct Desk {
+    pub issuer: Arc<Issuer>,
+    pub authenticates: Arc<dyn Authenticates>,
+    pub keys: PublicKeys,
+    /// Replaced when the configuration is reloaded.
+    pub callers: ArcSwap<TrustedCallers>,
+    pub proxies: TrustedProxies,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("callers", &self.callers).field("proxies", &self.proxies).finish_non_exhaustive()
+    }
+}

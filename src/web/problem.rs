@@ -1,0 +1,101 @@
+//! Problems: every refusal of the session plane as `application/problem+json` (RFC 9457). Handlers return a [`Problem`];
+//! the router's outermost layer words it, since only there the request id is at hand.
+
+use std::borrow::Cow;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use crate::fault::{Fault, Kind};
+
+/// What goes wrong, in words a client may see.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    kind: Kind,
+    code: &'static str,
+    detail: Cow<'static, str>,
+}
+
+impl Problem {
+    pub fn new(kind: Kind, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, code, detail: detail.into() }
+    }
+
+    /// The request cannot be understood as it is.
+    pub fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Malformed, "malformed_request", detail)
+    }
+
+    /// Logs what happened, once, and keeps for the client the error's code and `detail`.
+    pub fn of(fault: &(impl Fault + ?Sized), detail: &'static str) -> Self {
+        if fault.kind() == Kind::Unavailable {
+            tracing::warn!(error = %Chain(fault), "a request could not be answered");
+        } else {
+            tracing::debug!(error = %Chain(fault), "a request was refused");
+        }
+        Self::new(fault.kind(), fault.code(), detail)
+    }
+
+    pub fn unavailable() -> Self {
+        Self::new(Kind::Unavailable, "unavailable", "This can't be answered now. Try again.")
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(Kind::NotFound, "not_found", "Nothing is served at this path.")
+    }
+
+    pub fn method_not_allowed() -> Self {
+        Self::new(Kind::MethodNotAllowed, "method_not_allowed", "The Allow header names the methods of this path.")
+    }
+
+    /// The whole answer. A 401 says how to do better (RFC 6750 section 3): without `error` when no credential came.
+    pub fn answer(&self, request_id: &str) -> Response {
+        let status = self.kind.http();
+        let body = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+        });
+        let mut response = (status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNAUTHORIZED {
+            let nothing_came = matches!(self.code, "no_token" | "caller_key_required");
+            let challenge = if nothing_came { "Bearer" } else { "Bearer error=\"invalid_token\"" };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// Carries the problem out to the layer that words it.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.kind.http().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// An error with all its sources, for the log.
+struct Chain<'a, E: ?Sized>(&'a E);
+
+impl<E: std::error::Error + ?Sized> std::fmt::Display for Chain<'_, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! Path and method to handler, and what holds for every request of the session plane: a request id, one debug line, a
+//! time limit, problems worded, and no panic that reaches a client.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::HeaderValue;
+use tracing::Instrument;
+
+use crate::listen::peer::Peer;
+use crate::web::problem::Problem;
+use crate::web::request_id::{RequestId, X_REQUEST_ID};
+use crate::web::{Desk, session, well_known};
+
+/// How long one request may take: 10 s for its body, and what a slow store may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub fn router(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/ping", get(session::ping))
+        .route("/login", post(session::login))
+        .route("/refresh", post(session::refresh))
+        .route("/logout", post(session::logout))
+        .route("/authenticate", get(session::authenticate))
+        .route("/.well-known/jwks.json", get(well_known::jwks))
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(from_fn_with_state(desk.clone(), every_request))
+        .with_state(desk)
+}
+
+async fn every_request(State(desk): State<Arc<Desk>>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let Some(peer) = request.extensions().get::<Peer>().copied() else {
+        tracing::error!("a request came without its peer's address; whoever serves the router must add it");
+        return Problem::unavailable().answer("");
+    };
+    let RequestId(id) = RequestId::of(request.headers(), &peer, &desk.proxies);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let span = tracing::info_span!("request", %method, route, request_id = &*id);
+
+    let mut response = finished(next.run(request).instrument(span.clone())).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let worded = problem.answer(&id);
+        // What the routing itself added to the refusal, such as `Allow`, stays.
+        for (name, value) in worded.headers() {
+            response.headers_mut().insert(name, value.clone());
+        }
+        *response.body_mut() = worded.into_body();
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(&X_REQUEST_ID, id);
+    }
+    let status = response.status().as_u16();
+    span.in_scope(|| tracing::debug!(status, ms = began.elapsed().as_secs_f64() * 1e3, "answered"));
+    response
+}
+
+/// Runs the handler to its end even where the client has gone: what it wrote to the store must be heard and recorded.
+/// As a task of its own, a panic in it ends nothing else, and becomes a 503.
+async fn finished(handler: impl Future<Output = Response> + Send + 'static) -> Response {
+    match tokio::spawn(tokio::time::timeout(PATIENCE, handler)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            tracing::warn!("a request was given up after {PATIENCE:?}");
+            Problem::unavailable().into_response()
+        }
+        Err(error) => {
+            if error.is_panic() {
+                tracing::error!("a handler panicked; the client was answered 503");
+            }
+            Problem::unavailable().into_response()
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The plain surface: ping, login for trusted callers, refresh, logout, authenticate. Shapes and errors are described for
+//! its users in `docs/sessions.md`.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, header};
+use serde_json::{Map, Value, json};
+
+use crate::check::identity::Identity;
+use crate::fault::Fault;
+use crate::issue::login::PlainId;
+use crate::issue::{Call, TokenPair};
+use crate::listen::client::client_address;
+use crate::listen::peer::Peer;
+use crate::state::Device;
+use crate::web::Desk;
+use crate::web::bearer::bearer;
+use crate::web::body::only_member;
+use crate::web::problem::Problem;
+use crate::web::request_id::RequestId;
+
+/// What is kept of a `User-Agent` for the list of sessions.
+const LONGEST_USER_AGENT: usize = 256;
+
+pub async fn ping() -> &'static str {
+    "pong"
+}
+
+pub async fn login(
+    State(desk): State<Arc<Desk>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let shown = bearer(request.headers()).ok();
+    if let Err(refusal) = desk.callers.load().judge(request.headers(), shown, peer.ip()) {
+        desk.issuer.refused_login("trusted", &call, refusal.code());
+        return Err(Problem::of(&refusal, "Only trusted callers may log users in; see auth.trusted_login."));
+    }
+    let device = Device { user_agent: user_agent(request.headers()), ip: call.client };
+    let id = only_member(request, "user_id").await?;
+    let id = PlainId::try_from(&id).map_err(|fault| Problem::malformed(fault.to_string()))?;
+    let opened = desk.issuer.open(id.holder(), device, &call).await;
+    opened.map(pair).map_err(|error| Problem::of(&error, "The login could not be completed."))
+}
+
+pub async fn refresh(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let shown = only_member(request, "refresh").await?;
+    let shown = shown.as_str().ok_or_else(|| Problem::malformed("The member `refresh` must be a string."))?;
+    let refreshed = desk.issuer.refresh(shown, &call).await;
+    refreshed.map(pair).map_err(|error| Problem::of(&error, "The session could not be refreshed."))
+}
+
+pub async fn logout(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let shown = bearer(request.headers()).map_err(|none| Problem::of(&none, BEARER_WANTED))?;
+    desk.issuer.logout(shown, &call).await.map_err(|error| Problem::of(&error, "The session could not be ended."))?;
+    Ok(unstored(&json!({})))
+}
+
+pub async fn authenticate(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let shown = bearer(&headers).map_err(|none| Problem::of(&none, BEARER_WANTED))?;
+    let identity = desk.authenticates.authenticate(shown).await;
+    let identity = identity.map_err(|denial| Problem::of(&denial, "The token was not accepted."))?;
+    Ok(unstored(&described(&identity).into()))
+}
+
+const BEARER_WANTED: &str = "Send the token in exactly one `Authorization: Bearer` header.";
+
+/// The claims, with three names that the plain surface's clients read: `user_id` as given at login, `uid`, `type`.
+fn described(identity: &Identity) -> Map<String, Value> {
+    let claims = &identity.claims;
+    let mut told = claims.payload.clone();
+    if !claims.own || !told.contains_key("user_id") {
+        told.insert("user_id".into(), claims.subject.as_str().into());
+    }
+    told.insert("uid".into(), claims.jti.as_ref().map_or(Value::Null, |jti| jti.as_str().into()));
+    told.insert("type".into(), "access".into());
+    told
+}
+
+fn pair(pair: TokenPair) -> Response {
+    let TokenPair { access, refresh, .. } = pair;
+    unstored(&json!({ "access": access, "refresh": refresh }))
+}
+
+/// Compact JSON that no cache may keep (SEC-R13).
+fn unstored(body: &Value) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (headers, body.to_string()).into_response()
+}
+
+fn user_agent(headers: &HeaderMap) -> String {
+    let sent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+    let sent = String::from_utf8_lossy(sent);
+    sent.chars().filter(|c| !c.is_control()).take(LONGEST_USER_AGENT).collect()
+}
+
+impl Desk {
+    /// Who calls, for audit events.
+    fn call(&self, request: &Request) -> Call {
+        let known = request.extensions();
+        let client = known.get().and_then(|peer| client_address(peer, &self.proxies, request.headers()));
+        Call { client, request_id: known.get().map_or_else(|| "".into(), |RequestId(id)| Arc::clone(id)) }
+    }
+}
