@@ -158,7 +158,11 @@ impl RedisState {
         let home = slot(&nudge);
         let commands = vec![
             ("SET", home, vec![Value::from(nudge), "1".into(), "PX".into(), 1000.into()]),
-            ("WAIT", home, vec![self.wait_replicas.into(), i64::try_from(patience.as_millis()).unwrap_or(1).max(1).into()]),
+            (
+                "WAIT",
+                home,
+                vec![self.wait_replicas.into(), i64::try_from(patience.as_millis()).unwrap_or(1).max(1).into()],
+            ),
         ];
         let budget = (patience + PAUSE).min(left);
         let answers = self.replication.run(budget, |wire| async move { wire.send_all(commands).await }).await?;
@@ -395,10 +399,8 @@ impl Tries {
 
     /// The answer, if it is one or there is no time for another try; otherwise a pause before the next.
     async fn settle<T>(&self, answer: Result<T, StateError>) -> Option<Result<T, StateError>> {
-        let again = matches!(
-            answer,
-            Err(StateError::TimedOut(_) | StateError::Unreachable(_) | StateError::Refused(_))
-        );
+        let again =
+            matches!(answer, Err(StateError::TimedOut(_) | StateError::Unreachable(_) | StateError::Refused(_)));
         if !again || Instant::now() + PAUSE + TRY > self.deadline {
             return Some(answer);
         }
