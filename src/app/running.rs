@@ -80,6 +80,9 @@ impl Running {
     /// When a part can't be made of the configuration, or a listener can't be bound.
     pub async fn start(config: &Config, options: ServeOptions) -> Result<Self> {
         let ServeOptions { role, dev } = options;
+        // Before anything works, so that a process that says it is ready has all its doors.
+        let bound = Bound::of(config, role).await?;
+        let doors = bound.doors();
         let ground = Ground::new(config);
         let Ground { metrics, health, clock, drain, rest, .. } = &ground;
         let store = Store::open(config, role, Arc::clone(clock), Arc::clone(metrics)).await?;
@@ -111,22 +114,15 @@ impl Running {
         working.spawn(look_after_store(Arc::clone(&store.lookups), health.clone(), Arc::clone(metrics), rest.clone()));
 
         let mut serving = JoinSet::new();
-        let listener = bind("listen.ops", &config.listen.ops).await?;
-        let mut doors = Doors { public: None, check: None, ops: listener.local_addr() };
         let router = routed::router(ops::router(Arc::clone(metrics), health.clone()));
-        serving.spawn(until_drained(serve(listener, Limits::ops(), router, drain.clone())));
-
-        if role != Role::Issuer {
-            let listener = bind("listen.check", &config.listen.check).await?;
-            doors.check = Some(listener.local_addr());
+        serving.spawn(until_drained(serve(bound.ops, Limits::ops(), router, drain.clone())));
+        if let Some(listener) = bound.check {
             let gate = Gate::new(checker.clone(), &ground.gate_settings(config), metrics, health.clone());
             let make = move |peer: &Peer| gate.on(peer);
             serving.spawn(until_drained(serve(listener, Limits::check(), make, drain.clone())));
         }
         let mut session_plane = None;
-        if let Some(ring) = ring {
-            let listener = bind("listen.public", &config.listen.public).await?;
-            doors.public = Some(listener.local_addr());
+        if let (Some(listener), Some(ring)) = (bound.public, ring) {
             let address = listener.tcp_addr().map(|addr| addr.ip());
             let made = ground.session_plane(config, &store, verifier, &checker, ring, address, dev)?;
             let router = routed::router(web::router::router(made.desk.clone()));
@@ -287,6 +283,27 @@ async fn look_after_store(
             () = rest.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+/// The role's listeners, bound and not serving yet: who connects now waits.
+struct Bound {
+    public: Option<Listener>,
+    check: Option<Listener>,
+    ops: Listener,
+}
+
+impl Bound {
+    async fn of(config: &Config, role: Role) -> Result<Self> {
+        let listen = &config.listen;
+        let public = if role == Role::Check { None } else { Some(bind("listen.public", &listen.public).await?) };
+        let check = if role == Role::Issuer { None } else { Some(bind("listen.check", &listen.check).await?) };
+        Ok(Self { public, check, ops: bind("listen.ops", &listen.ops).await? })
+    }
+
+    fn doors(&self) -> Doors {
+        let address = |listener: &Option<Listener>| listener.as_ref().map(Listener::local_addr);
+        Doors { public: address(&self.public), check: address(&self.check), ops: self.ops.local_addr() }
     }
 }
 

@@ -7,8 +7,12 @@ mod about;
 mod config;
 mod healthcheck;
 mod http1;
+mod key;
+mod parts;
 mod serve;
+mod session;
 mod terminal;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +52,12 @@ enum Command {
     Serve(serve::Serve),
     #[command(subcommand)]
     Config(config::Config),
+    #[command(subcommand)]
+    Session(session::SessionCommand),
+    #[command(subcommand)]
+    Key(key::Key),
+    #[command(subcommand)]
+    Token(token::Token),
     Healthcheck(healthcheck::Healthcheck),
     Completions(about::Completions),
     Man(about::Man),
@@ -96,6 +106,9 @@ pub fn run() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Serve(serve) => serve.run(),
         Command::Config(config) => config.run(),
+        Command::Session(session) => session.run(),
+        Command::Key(key) => key.run(),
+        Command::Token(token) => token.run(),
         Command::Healthcheck(check) => check.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

@@ -1,0 +1,133 @@
+//! The parts that commands work with, made from a configuration: the token store, the key ring, the verifier, the issuer.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::issue::{Call, Issuer, Parts};
+use crate::logging;
+use crate::metrics::Metrics;
+use crate::state::Sessions;
+use crate::state::redis::RedisState;
+use crate::state::sql::SqlState;
+use crate::token::jwt::claims::LEEWAY;
+use crate::token::jwt::{OwnKeys, OwnProfile, Signer, Verifier};
+use crate::token::keys::{KeyRing, RingRules};
+
+/// The `max-age` of our JWKS: how long a new key is published before it signs.
+const PUBLISH_AHEAD: Duration = Duration::from_secs(300);
+
+pub(super) fn ring_rules(config: &Config) -> RingRules {
+    RingRules { publish_ahead: PUBLISH_AHEAD, keep_after: config.auth.access_lifetime.0 + LEEWAY }
+}
+
+pub(super) fn ring(config: &Config) -> anyhow::Result<Arc<KeyRing>> {
+    Ok(Arc::new(KeyRing::load(&config.keys, ring_rules(config))?))
+}
+
+/// The token store, as the configuration names it. Never makes a database: a command in the wrong folder would then find
+/// an empty one, and say that all is well.
+pub(super) async fn store(config: &Config) -> anyhow::Result<Arc<dyn Sessions>> {
+    let (clock, metrics) = (Arc::new(SystemClock), Arc::new(Metrics::new()));
+    if config.state.url != "sql" {
+        let state = RedisState::connect(&config.state, clock, metrics).await;
+        return Ok(Arc::new(state.context("state.url")?));
+    }
+    let url = config.users.url.as_str();
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        bail!("users.url: the token state is in the memory of the running process; no command can reach it there");
+    }
+    if let Some(file) = sqlite_file(url).filter(|file| !file.exists()) {
+        bail!(
+            "users.url: {} does not exist; name the configuration with -c, or begin with `doorward serve`",
+            file.display()
+        );
+    }
+    Ok(Arc::new(SqlState::open(&config.users, clock, metrics).await?))
+}
+
+/// The file of `sqlite:FILE`.
+pub(super) fn sqlite_file(url: &str) -> Option<&Path> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let file = rest.strip_prefix("//").unwrap_or(rest).split('?').next().unwrap_or(rest);
+    Some(Path::new(file))
+}
+
+/// A verifier, and why it does not know our own keys where it does not.
+pub(super) struct Verification {
+    pub verifier: Arc<Verifier>,
+    pub own_problem: Option<String>,
+}
+
+/// Verifies own tokens, by the ring where there is one and by `check.jwks` otherwise, and those of the other issuers.
+/// Keys elsewhere are fetched now, for at most `budget`.
+pub(super) async fn verification(config: &Config, budget: Duration) -> anyhow::Result<Verification> {
+    let own = OwnProfile { issuer: config.auth.issuer.clone(), audience: config.auth.audience.clone() };
+    let check = &config.check;
+    let remote = OwnKeys::Remote { jwks: check.jwks.clone(), hs256_secret_file: check.hs256_secret_file.clone() };
+    let (keys, own_problem) = if !check.jwks.is_empty() || !check.hs256_secret_file.is_empty() {
+        (remote, None)
+    } else {
+        match ring(config) {
+            Ok(ring) => (OwnKeys::Ring(ring), None),
+            // The other issuers' tokens can be verified all the same: our own keys are then an empty set.
+            Err(error) if !config.issuers.is_empty() => {
+                let nothing = OwnKeys::Remote { jwks: "/dev/null".into(), hs256_secret_file: String::new() };
+                (nothing, Some(format!("{error:#}")))
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    let verifier = Arc::new(Verifier::new(own, keys, &config.issuers)?);
+    fetch_keys(&verifier, budget).await;
+    Ok(Verification { verifier, own_problem })
+}
+
+async fn fetch_keys(verifier: &Arc<Verifier>, budget: Duration) {
+    let stop = CancellationToken::new();
+    let fetching = tokio::spawn({
+        let (verifier, stop) = (Arc::clone(verifier), stop.clone());
+        async move { verifier.keep_keys_fresh(stop).await }
+    });
+    let end = Instant::now() + budget;
+    let settled = || verifier.sources().iter().all(|source| source.keys > 0 || source.problem.is_some());
+    while !settled() && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stop.cancel();
+    let _ = fetching.await;
+}
+
+/// An issuer over the store and the keys, as `serve` has one.
+pub(super) async fn issuer(config: &Config, sessions: Arc<dyn Sessions>) -> anyhow::Result<Issuer> {
+    let ring = ring(config)?;
+    let own = OwnProfile { issuer: config.auth.issuer.clone(), audience: config.auth.audience.clone() };
+    Ok(Issuer::new(Parts {
+        sessions,
+        verifier: Arc::new(Verifier::new(own, OwnKeys::Ring(Arc::clone(&ring)), &[])?),
+        refresh_key: ring.secret().derive("refresh token"),
+        signer: Arc::new(Signer::new(ring)),
+        clock: Arc::new(SystemClock),
+        // No check plane runs in this process: those elsewhere hear of it by the revocation log.
+        hears: None,
+        metrics: Arc::new(Metrics::new()),
+        settings: config.auth.clone(),
+    }))
+}
+
+/// Who acts, for the audit log.
+pub(super) fn call() -> Call {
+    Call { client: None, request_id: "command-line".into() }
+}
+
+/// Starts the log for a command that changes something: its audit events go to standard error (SEC-G3).
+pub(super) fn log_audit(config: &Config) -> anyhow::Result<logging::Guard> {
+    let settings =
+        logging::Settings { level: logging::Level::Warn, otlp_endpoint: String::new(), ..config.logging.clone() };
+    Ok(logging::init(&settings)?)
+}

@@ -1,0 +1,245 @@
+//! `session list|show|revoke`: straight on the token store; every checker hears of an end by the revocation log.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{ConfigArgs, Format, Outcome, OutputArgs, block_on, parts, terminal};
+use crate::clock::{Clock, Millis, SystemClock};
+use crate::config::{Config, Role};
+use crate::state::{Cause, Session, Sessions};
+use crate::token::{SessionId, SubjectTag, TokenId};
+use crate::units::Span;
+
+/// How many sessions `revoke --all` takes at a time.
+const PAGE: usize = 1000;
+
+/// Lists, shows and ends sessions
+#[derive(Debug, Subcommand)]
+#[command(before_help = "Examples:
+  doorward session list --user alice
+  doorward session revoke --user alice
+  doorward session revoke --issuer https://accounts.example.com --user alice --jti 4f1c…")]
+pub(super) enum SessionCommand {
+    List(List),
+    Show(Show),
+    Revoke(Revoke),
+}
+
+/// Lists live sessions
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    of: Whose,
+    /// How many at the most, with --all
+    #[arg(long, default_value_t = 1000)]
+    limit: usize,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Whose {
+    /// Of this subject
+    #[arg(long, value_name = "SUBJECT")]
+    user: Option<String>,
+    /// Of everyone
+    #[arg(long)]
+    all: bool,
+}
+
+/// Shows one session
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The session's id: the `sid` of its tokens
+    sid: SessionId,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Ends sessions, or denies tokens of other issuers
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward session revoke 5a1cV0…                  one session
+  doorward session revoke --user alice             all of a subject, and every access token it holds
+  doorward session revoke --all --yes              everyone's
+  doorward session revoke --issuer ISS --user SUB            a foreign subject's tokens issued until now
+  doorward session revoke --issuer ISS --user SUB --jti JTI  one foreign token")]
+pub(super) struct Revoke {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// One session, by the `sid` of its tokens
+    #[arg(conflicts_with_all = ["user", "all"], required_unless_present_any = ["user", "all"])]
+    sid: Option<SessionId>,
+    /// Everything of this subject
+    #[arg(long, value_name = "SUBJECT", conflicts_with = "all")]
+    user: Option<String>,
+    /// Everyone's sessions
+    #[arg(long)]
+    all: bool,
+    /// The subject is another issuer's: its `iss`
+    #[arg(long, value_name = "ISS", requires = "user")]
+    issuer: Option<String>,
+    /// Only the token with this id
+    #[arg(long, requires = "user")]
+    jti: Option<String>,
+    /// With --issuer or --jti: how long such a token can live, and so must be remembered
+    #[arg(long = "for", value_name = "DURATION", default_value = "24h")]
+    remember: Span,
+    /// Do it without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+impl SessionCommand {
+    pub(super) fn run(self) -> Outcome {
+        match self {
+            Self::List(list) => list.run(),
+            Self::Show(show) => show.run(),
+            Self::Revoke(revoke) => revoke.run(),
+        }
+    }
+}
+
+impl List {
+    fn run(self) -> Outcome {
+        let config = self.config.load(Role::All)?.config;
+        let sessions = block_on(async {
+            let store = parts::store(&config).await?;
+            Ok(match &self.of.user {
+                Some(user) => store.sessions_of(SubjectTag::of(&config.auth.issuer, user)).await?,
+                None => store.all_sessions(self.limit).await?,
+            })
+        })?;
+        match self.output.output {
+            Format::Json => terminal::print_json(&sessions.iter().map(as_json).collect())?,
+            Format::Text => {
+                let heads = ["sid", "subject", "created", "last seen", "ends", "from", "device"];
+                let rows: Vec<_> = sessions.iter().map(as_row).collect();
+                terminal::print(&terminal::table(&heads, &rows))?;
+            }
+        }
+        if self.of.all && sessions.len() == self.limit {
+            terminal::talk(&format!("There may be more than these {}; --limit shows more.", self.limit));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Show {
+    fn run(self) -> Outcome {
+        let config = self.config.load(Role::All)?.config;
+        let session = block_on(async { Ok(parts::store(&config).await?.session(&self.sid).await?) })?;
+        let Some(session) = session else { bail!("there is no live session {}", self.sid) };
+        let json = as_json(&session);
+        match (self.output.output, json.as_object()) {
+            (Format::Text, Some(members)) => {
+                let line = |(name, value): (&String, &Value)| {
+                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    format!("{name:12} {}\n", terminal::printable(&text))
+                };
+                terminal::print(&members.iter().map(line).collect::<String>())?;
+            }
+            _ => terminal::print_json(&json)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Revoke {
+    fn run(self) -> Outcome {
+        let config = self.config.load(Role::All)?.config;
+        terminal::confirm(&self.question(), self.yes)?;
+        let _log = parts::log_audit(&config)?;
+        let done = block_on(self.revoke(&config))?;
+        terminal::talk(&done);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn question(&self) -> String {
+        match (&self.sid, &self.user, &self.jti) {
+            (Some(sid), ..) => format!("End the session {sid}?"),
+            (_, Some(user), Some(jti)) => format!("Deny the token {jti} of {user}?"),
+            (_, Some(user), None) => {
+                format!("End all sessions of {user} and refuse every access token issued until now?")
+            }
+            _ => "End everyone's sessions?".to_owned(),
+        }
+    }
+
+    async fn revoke(&self, config: &Config) -> anyhow::Result<String> {
+        let store = parts::store(config).await?;
+        let issuer = parts::issuer(config, Arc::clone(&store)).await?;
+        let call = parts::call();
+        let foreign = self.issuer.as_deref().filter(|issuer| *issuer != config.auth.issuer);
+        if let Some(sid) = &self.sid {
+            let was_live = issuer.end_session(sid, Cause::Admin, &call).await?;
+            return Ok(if was_live { "The session has ended.".into() } else { "The session had ended before.".into() });
+        }
+        let Some(user) = &self.user else {
+            let ended = end_everyone(store.as_ref(), &issuer).await?;
+            return Ok(format!("{ended} sessions have ended."));
+        };
+        if let Some(jti) = &self.jti {
+            let Some(jti) = TokenId::new(jti) else { bail!("a `jti` has 1 to 256 bytes") };
+            let until = SystemClock.now().plus(self.remember.0);
+            issuer.deny(foreign.unwrap_or(&config.auth.issuer), user, &jti, until, &call).await?;
+            return Ok(format!("The token is denied for {}.", self.remember));
+        }
+        if let Some(foreign) = foreign {
+            issuer.deny_foreign_subject(foreign, user, self.remember.0, &call).await?;
+            return Ok(format!("Every token of {user} issued until now is denied for {}.", self.remember));
+        }
+        let ended = issuer.end_subject(user, Cause::Admin, &call).await?;
+        Ok(format!("{ended} sessions have ended; access tokens issued until now are refused."))
+    }
+}
+
+/// Ends all sessions, page by page, until a page brings none that was live: logins meanwhile don't hold it up for ever.
+async fn end_everyone(store: &dyn Sessions, issuer: &crate::issue::Issuer) -> anyhow::Result<u64> {
+    let mut ended = 0;
+    loop {
+        let mut in_page = 0;
+        for session in store.all_sessions(PAGE).await? {
+            in_page += u64::from(issuer.end_session(&session.sid, Cause::Admin, &parts::call()).await?);
+        }
+        ended += in_page;
+        if in_page == 0 {
+            return Ok(ended);
+        }
+    }
+}
+
+fn as_json(session: &Session) -> Value {
+    json!({
+        "sid": session.sid, "subject": session.holder.subject, "created": moment(session.created),
+        "last_seen": moment(session.last_seen), "ends": moment(session.ends), "generation": session.generation.0,
+        "epoch": session.epoch, "roles": session.holder.roles, "scope": session.holder.scope, "amr": session.holder.amr,
+        "ip": session.device.ip, "user_agent": session.device.user_agent,
+    })
+}
+
+fn as_row(session: &Session) -> Vec<String> {
+    let device: String = session.device.user_agent.chars().take(40).collect();
+    let ip = session.device.ip.map(|ip| ip.to_string()).unwrap_or_default();
+    let (sid, subject) = (session.sid.to_string(), session.holder.subject.clone());
+    vec![sid, subject, moment(session.created), moment(session.last_seen), moment(session.ends), ip, device]
+}
+
+/// `2026-11-22T19:30:00Z`.
+pub(super) fn moment(at: Millis) -> String {
+    let whole = Duration::from_millis(at.0).as_secs();
+    let date = i64::try_from(whole).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    date.and_then(|date| date.format(&Rfc3339).ok()).unwrap_or_else(|| whole.to_string())
+}
