@@ -310,7 +310,7 @@ fn a_dead_token_store_is_503(proxy: Proxy) {
         return;
     }
     let mut store = RedisServer::start();
-    let Some(edge) = Edge::start_with(proxy, &json!({"url": store.url()})) else { return };
+    let Some(edge) = Edge::start_with(proxy, json!({"state": {"url": store.url()}})) else { return };
     edge.passes(&Request::get("/reports").bearer(&edge.issuer.token("alice", &[])));
     let unseen = Request::get("/reports").bearer(&edge.issuer.token("bob", &[]));
     store.kill();
@@ -344,6 +344,28 @@ fn nginx_sends_a_browser_to_the_sign_in_page_with_the_page_it_wanted() {
 
     edge.refuses(&Request::get("/page").header("Accept", "application/json"), 401);
     edge.refuses(&Request::get("/admin/x").bearer(&edge.issuer.token("alice", &[])).header("Accept", "text/html"), 403);
+}
+
+// SEC-P13, SEC-C1
+#[test]
+fn nginx_keeps_the_cookie_with_the_token_from_the_app() {
+    let cookie = json!({"check": {"cookie": "__Host-doorward"}});
+    let Some(edge) = Edge::start_with(Proxy::NginxBrowser, cookie) else { return };
+    let token = edge.issuer.token("alice", &[]);
+    let ours = format!("__Host-doorward={token}");
+    for (sent, left) in [
+        (ours.clone(), ""),
+        (format!("{ours}; theme=dark"), "theme=dark"),
+        (format!("theme=dark; {ours}"), "theme=dark"),
+        (format!("a=1;{ours};b=2,3; x__Host-doorward=kept"), "a=1;b=2,3; x__Host-doorward=kept"),
+    ] {
+        let received = edge.passes(&Request::get("/reports").header("Cookie", &sent));
+        assert_eq!(received.header("X-Auth-Subject"), Some("alice"));
+        assert_eq!(received.header("Cookie").unwrap_or_default(), left, "{sent}");
+        let received = edge.passes(&Request::get("/public/page").header("Cookie", &sent));
+        assert_eq!(received.header("Cookie").unwrap_or_default(), left, "{sent}");
+    }
+    edge.refuses(&Request::get("/reports").header("Cookie", &format!("{ours}; {ours}")), 401);
 }
 
 /// The words of a header that joins several with commas or blanks.

@@ -5,13 +5,16 @@ mod harness;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use harness::doorward::program;
+use harness::doorward::{Doorward, Pair, program};
+use harness::http::Request;
 use harness::process::Process;
 use harness::shipped::{Places, path, read};
 use harness::{nginx, ports, tools};
+use serde_json::json;
 use tempfile::TempDir;
 
 /// Runs a linter over files of the project, with its own words where it objects.
@@ -85,57 +88,112 @@ fn secrets_are_made_once_and_are_nobody_elses() {
     assert_eq!(before, names.map(|name| fs::read(secrets.join(name)).expect("a secret")), "made anew");
 }
 
+/// Redis as the compose file runs it, with the users of this deployment.
+struct ShippedRedis {
+    cli: PathBuf,
+    port: String,
+    _process: Process,
+}
+
+impl ShippedRedis {
+    fn start(deployment: &Path) -> Option<Self> {
+        let (server, cli) = (tools::find("redis-server")?, tools::find("redis-cli")?);
+        tools::find("openssl")?;
+        let here = deployment.display();
+        let config = read("deploy/redis/redis.conf")
+            .replace("/run/secrets/redis_users", &format!("{here}/secrets/redis_users.acl"))
+            .replace("dir /data", &format!("dir {here}"))
+            .replace("bind * -::*", "bind 127.0.0.1");
+        let file = deployment.join("running.conf");
+        fs::write(&file, config).expect("a writable folder");
+        let address = ports::free();
+        let port = address.port().to_string();
+        let mut process = Process::start("redis", Command::new(server).arg(&file).args(["--port", &port]));
+        process.wait_listening(address);
+        Some(Self { cli, port, _process: process })
+    }
+
+    fn ask(&self, user: &str, password: &str, command: &[&str]) -> String {
+        let mut cli = Command::new(&self.cli);
+        cli.args(["-p", &self.port, "--no-auth-warning", "--user", user, "--pass", password]).args(command);
+        let said = cli.output().expect("redis-cli starts");
+        String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).trim().to_owned()
+    }
+
+    /// The URL made for this user, on this port.
+    fn url(&self, deployment: &Path, user: &str) -> String {
+        let url = fs::read_to_string(deployment.join("secrets").join(format!("redis_url.{user}"))).expect("a URL");
+        url.trim().replace("@redis:6379", &format!("@127.0.0.1:{}", self.port))
+    }
+}
+
 // SEC-K8
 #[test]
 fn redis_takes_its_shipped_configuration_and_lets_each_user_do_its_own_part() {
-    let (Some(server), Some(cli), Some(_)) =
-        (tools::find("redis-server"), tools::find("redis-cli"), tools::find("openssl"))
-    else {
-        return;
-    };
     let dir = deployment();
-    let here = dir.path().display();
-    let config = read("deploy/redis/redis.conf")
-        .replace("/run/secrets/redis_users", &format!("{here}/secrets/redis_users.acl"))
-        .replace("dir /data", &format!("dir {here}"))
-        .replace("bind * -::*", "bind 127.0.0.1");
-    let file = dir.path().join("running.conf");
-    fs::write(&file, config).expect("a writable folder");
-    let address = ports::free();
-    let port = address.port().to_string();
-    let mut redis = Process::start("redis", Command::new(server).arg(&file).args(["--port", &port]));
-    redis.wait_listening(address);
-
-    let ask = |user: &str, password: &str, command: &[&str]| {
-        let mut cli = Command::new(&cli);
-        cli.args(["-p", &port, "--no-auth-warning", "--user", user, "--pass", password]).args(command);
-        let said = cli.output().expect("redis-cli starts");
-        String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).trim().to_owned()
-    };
+    let Some(redis) = ShippedRedis::start(dir.path()) else { return };
     let password = |user: &str| {
-        let url = fs::read_to_string(dir.path().join("secrets").join(format!("redis_url.{user}"))).expect("a URL");
-        let (_, rest) = url.split_once(&format!("redis://{user}:")).expect("its own user");
+        let url = redis.url(dir.path(), user);
+        let rest = url.strip_prefix(&format!("redis://{user}:")).expect("its own user");
         rest.split_once('@').expect("a password").0.to_owned()
     };
     let (doorward, checker) = (password("doorward"), password("checker"));
 
-    assert_eq!(ask("health", "health", &["PING"]), "PONG");
-    assert!(ask("health", "health", &["GET", "dw:x"]).contains("NOPERM"));
-    assert_eq!(ask("doorward", &doorward, &["HSET", "dw:x", "a", "1"]), "1");
-    assert_eq!(ask("doorward", &doorward, &["EVAL", "return redis.call('HGET', KEYS[1], 'a')", "1", "dw:x"]), "1");
-    assert!(ask("doorward", &doorward, &["SET", "other", "1"]).contains("NOPERM"));
-    assert!(ask("doorward", &doorward, &["FLUSHALL"]).contains("NOPERM"));
-    assert_eq!(ask("checker", &checker, &["HMGET", "dw:x", "a"]), "1");
-    assert!(ask("checker", &checker, &["INFO", "memory"]).contains("maxmemory_policy:noeviction"));
-    for forbidden in [
+    assert_eq!(redis.ask("health", "health", &["PING"]), "PONG");
+    assert!(redis.ask("health", "health", &["GET", "dw:x"]).contains("NOPERM"));
+    assert_eq!(redis.ask("doorward", &doorward, &["HSET", "dw:x", "a", "1"]), "1");
+    let script = "return redis.call('HGET', KEYS[1], 'a')";
+    assert_eq!(redis.ask("doorward", &doorward, &["EVAL", script, "1", "dw:x"]), "1");
+    assert!(redis.ask("doorward", &doorward, &["SET", "other", "1"]).contains("NOPERM"));
+    assert!(redis.ask("doorward", &doorward, &["FLUSHALL"]).contains("NOPERM"));
+    assert_eq!(redis.ask("checker", &checker, &["HMGET", "dw:x", "a"]), "1");
+    assert!(redis.ask("checker", &checker, &["INFO", "memory"]).contains("maxmemory_policy:noeviction"));
+    let writes = [
         &["HSET", "dw:x", "a", "2"][..],
         &["SET", "dw:y", "1"],
         &["EVAL", "return 1", "0"],
         &["XADD", "dw:x", "*", "a", "1"],
-    ] {
-        assert!(ask("checker", &checker, forbidden).contains("NOPERM"), "{forbidden:?}");
+    ];
+    for forbidden in writes {
+        assert!(redis.ask("checker", &checker, forbidden).contains("NOPERM"), "{forbidden:?}");
     }
-    assert!(ask("default", "", &["PING"]).contains("NOAUTH"), "the default user is off");
+    assert!(redis.ask("default", "", &["PING"]).contains("NOAUTH"), "the default user is off");
+}
+
+// SEC-K8, SEC-K9
+#[test]
+fn the_compose_files_doorward_signs_in_for_callers_with_a_key_and_a_sidecar_follows() {
+    let dir = deployment();
+    let Some(redis) = ShippedRedis::start(dir.path()) else { return };
+    let secrets = dir.path().join("secrets");
+    // What deploy/doorward.yaml says, at this machine's places.
+    let issuer = Doorward::start(json!({
+        "state": {"url": redis.url(dir.path(), "doorward")},
+        "auth": {"trusted_login": {"allow_from": [], "caller_keys_file": secrets.join("caller_keys")}},
+        "keys": {"dir": secrets.join("keys")},
+    }));
+    let sidecar = Doorward::start_as(
+        "check",
+        json!({
+            "state": {"url": redis.url(dir.path(), "checker")},
+            "check": {"jwks": format!("http://{}/.well-known/jwks.json", issuer.public)},
+        }),
+    );
+
+    let login = Request::post("/login", &json!({"user_id": 1}));
+    assert_eq!(login.send(issuer.public).status, 401, "no address is trusted");
+    let key = fs::read_to_string(secrets.join("caller_keys")).expect("a key");
+    let pair = Pair::of(&login.bearer(key.trim()).send(issuer.public));
+
+    let check = Request::get("/check/nginx").header("X-Original-Method", "GET").header("X-Original-URI", "/");
+    let check = check.bearer(&pair.access);
+    let reply = check.send(sidecar.check);
+    assert_eq!((reply.status, reply.header("X-Auth-Subject")), (200, Some("1")), "{reply:?}");
+    assert_eq!(issuer.logout(&pair.access).status, 200);
+    let start = Instant::now();
+    while check.send(sidecar.check).status != 401 {
+        assert!(start.elapsed() < Duration::from_secs(1), "the sidecar has not heard of the logout");
+    }
 }
 
 #[test]

@@ -105,7 +105,7 @@ pub fn program() -> Command {
 }
 
 /// Lays `over` on `under`, object by object.
-fn merge(under: &mut Value, over: Value) {
+pub fn merge(under: &mut Value, over: Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
             for (name, value) in over {

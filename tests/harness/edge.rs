@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::caddy::Caddy;
-use super::doorward::Doorward;
+use super::doorward::{self, Doorward};
 use super::envoy::Envoy;
 use super::foreign::ForeignIssuer;
 use super::http::{Reply, Request};
@@ -40,11 +40,11 @@ impl Edge {
     /// `/open/**` is anyone's, `/admin/**` the admins', everything else for whoever has a token. The shipped files' own
     /// `/public/` is never asked of doorward. `None` where the proxy is not installed.
     pub fn start(proxy: Proxy) -> Option<Self> {
-        Self::start_with(proxy, &json!({}))
+        Self::start_with(proxy, json!({}))
     }
 
-    /// The same, with a token store of the test's choosing.
-    pub fn start_with(proxy: Proxy, state: &Value) -> Option<Self> {
+    /// The same, with more of a configuration.
+    pub fn start_with(proxy: Proxy, more: Value) -> Option<Self> {
         let program = tools::find(match proxy {
             Proxy::NginxApi | Proxy::NginxBrowser => "nginx",
             Proxy::EnvoyGrpc | Proxy::EnvoyHttp => "envoy",
@@ -59,7 +59,9 @@ impl Edge {
         if proxy == Proxy::NginxBrowser {
             check["sign_in_url"] = SIGN_IN.into();
         }
-        let doorward = Doorward::start(json!({"check": check, "issuers": [issuer.settings()], "state": state}));
+        let mut config = json!({"check": check, "issuers": [issuer.settings()]});
+        doorward::merge(&mut config, more);
+        let doorward = Doorward::start(config);
         let app = Upstream::start();
         let address = ports::free();
         let places = Places { edge: address, app: app.address, check: doorward.check, session: doorward.public };
