@@ -54,6 +54,7 @@ macro_rules! through {
 through! {
     nginx_api: Proxy::NginxApi,
     nginx_browser: Proxy::NginxBrowser,
+    nginx_current: Proxy::NginxCurrent,
     envoy_grpc: Proxy::EnvoyGrpc,
     envoy_http: Proxy::EnvoyHttp,
     caddy: Proxy::Caddy,
@@ -179,7 +180,7 @@ fn a_missing_role_is_403(edge: &Edge) {
     edge.passes(&Request::get("/admin/users").bearer(&edge.issuer.token("root", &["admin"])));
     let reply = edge.refuses(&Request::get("/admin/users").bearer(&edge.issuer.token("alice", &["editor"])), 403);
     // NGINX relays this header with a 401 only.
-    if !matches!(edge.proxy, Proxy::NginxApi | Proxy::NginxBrowser) {
+    if !edge.proxy.is_nginx() {
         let challenge = reply.header("WWW-Authenticate").expect("one WWW-Authenticate");
         assert!(challenge.contains("insufficient_scope"), "{challenge}");
     }

