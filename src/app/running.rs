@@ -75,6 +75,12 @@ pub(super) struct SessionPlane {
     pub address: Option<IpAddr>,
 }
 
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("doors", &self.doors).finish_non_exhaustive()
+    }
+}
+
 impl Running {
     /// # Errors
     /// When a part can't be made of the configuration, or a listener can't be bound.

@@ -1,8 +1,7 @@
 //! Session activity: noted in memory by hits, written to the store in batches, so that idle ends work without a write a
 //! check (SEC-S6). A session's idle end moves on here only once the store has taken note, never on hope.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -20,39 +19,6 @@ const BATCH: usize = 250;
 const BUDGET: Duration = Duration::from_secs(2);
 /// For all writes at the end of the process.
 const LAST: Duration = Duration::from_secs(3);
-
-/// Cells used since they were last written, each at most once. Sending takes no lock.
-#[derive(Debug)]
-pub struct Seen {
-    sender: Sender<Arc<Cell>>,
-    /// Locked by the writer alone.
-    receiver: Mutex<Receiver<Arc<Cell>>>,
-}
-
-impl Default for Seen {
-    fn default() -> Self {
-        let (sender, receiver) = channel();
-        Self { sender, receiver: Mutex::new(receiver) }
-    }
-}
-
-impl Seen {
-    /// Notes a use of the cell's session.
-    pub fn note(&self, cell: &Arc<Cell>, now: Millis) {
-        if cell.see(now) {
-            self.queue(cell.clone());
-        }
-    }
-
-    fn queue(&self, cell: Arc<Cell>) {
-        // It can't fail while `self` holds the other end.
-        let _ = self.sender.send(cell);
-    }
-
-    fn drain(&self) -> Vec<Arc<Cell>> {
-        self.receiver.lock().unwrap_or_else(PoisonError::into_inner).try_iter().collect()
-    }
-}
 
 /// The task that writes.
 #[derive(Debug)]

@@ -10,12 +10,12 @@ use arc_swap::ArcSwap;
 use http::HeaderName;
 
 use crate::audit::{self, About, Event};
-use crate::check::activity::Seen;
 use crate::check::cache;
 use crate::check::headers::HeaderPlan;
 use crate::check::identity::Identity;
 use crate::check::lookup::{Glance, Lookup, Verifies};
 use crate::check::policy::{Asks, Policy};
+use crate::check::seen::Seen;
 use crate::check::{CheckRequest, Credential, Decision, Denial};
 use crate::clock::Clock;
 use crate::metrics::Metrics;

@@ -10,12 +10,12 @@ use prometheus::IntCounter;
 use tokio::time::timeout;
 
 use crate::check::Denial;
-use crate::check::activity::Seen;
 use crate::check::breaker::Breaker;
 use crate::check::cache::{Cache, Known, Settings};
 use crate::check::flights::Flights;
 use crate::check::freshness::Freshness;
 use crate::check::headers::HeaderPlan;
+use crate::check::seen::Seen;
 use crate::clock::{Clock, Timestamp};
 use crate::metrics::Metrics;
 use crate::secret::Digest;

@@ -16,6 +16,7 @@ pub mod lookup;
 pub mod path;
 pub mod policy;
 pub mod requirement;
+pub mod seen;
 #[cfg(test)]
 mod testing;
 

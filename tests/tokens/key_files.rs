@@ -4,8 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use doorward::token::keys::files::fingerprint;
-use doorward::token::keys::{Algorithm, KeyError, KeyRing, KeyState, Settings, generate};
+use doorward::token::keys::{Algorithm, KeyError, KeyRing, KeyState, Settings};
 use tempfile::TempDir;
 
 use crate::workbench::*;
@@ -224,21 +223,6 @@ fn hidden_and_other_files_are_left_alone() {
     let (settings, _dir) =
         directory(&[("k.pem", &pem(Algorithm::EdDSA)), (".old.pem", b"x"), ("README.txt", b"x")], Algorithm::EdDSA);
     assert_eq!(KeyRing::load(&settings, RULES).expect("a ring").keys(NOW).len(), 1);
-}
-
-#[test]
-fn the_fingerprint_changes_with_the_directory_and_only_then() {
-    let (settings, _parent) = key_dir(Algorithm::EdDSA);
-    let empty = fingerprint(&settings);
-    KeyRing::load_or_create(&settings, RULES, NOW).expect("a ring");
-    let first = fingerprint(&settings);
-    assert_ne!(first, empty);
-    assert_eq!(first, fingerprint(&settings));
-    generate(&settings, RULES, NOW).expect("another key");
-    let second = fingerprint(&settings);
-    assert_ne!(second, first);
-    fs::remove_file(&key_files(&settings)[0]).expect("a key can be removed");
-    assert_ne!(fingerprint(&settings), second);
 }
 
 // SEC-K6

@@ -5,13 +5,13 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::secret::{Digest, base64url, random_bytes};
-use crate::token::keys::{KeyError, Settings, key_file};
+use crate::secret::{base64url, random_bytes};
+use crate::token::keys::{KeyError, Settings};
 
 /// Where the server's secret is kept when `keys.secret_file` names no other file.
 pub const SECRET: &str = "server.secret";
@@ -95,26 +95,6 @@ pub fn write_private(dir: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Ke
 /// [`KeyError::Unwritable`].
 pub fn remove(file: &Path) -> Result<(), KeyError> {
     fs::remove_file(file).map_err(KeyError::unwritable(file))
-}
-
-/// Changes whenever a file of the directory (or the secret's file) does: what the reload loop compares. Looks at names,
-/// times, sizes and inodes, so it is cheap, and sees a swapped symbolic link too.
-pub fn fingerprint(settings: &Settings) -> Digest {
-    let dir = Path::new(&settings.dir);
-    let mut files: Vec<PathBuf> =
-        key_file::list(dir).unwrap_or_default().iter().map(|file| file.path().to_owned()).collect();
-    files.push(dir.join(MANIFEST));
-    files.push(secret_path(settings));
-    let mut seen = Vec::new();
-    for file in files {
-        if let Ok(of) = fs::metadata(&file) {
-            seen.extend_from_slice(file.as_os_str().as_encoded_bytes());
-            for number in [of.mtime() as u64, of.mtime_nsec() as u64, of.len(), of.ino()] {
-                seen.extend_from_slice(&number.to_be_bytes());
-            }
-        }
-    }
-    Digest::of(&seen)
 }
 
 pub fn secret_path(settings: &Settings) -> PathBuf {

@@ -9,6 +9,7 @@ pub mod files;
 pub mod jwk;
 pub mod key_file;
 pub mod manifest;
+mod new_key;
 pub mod ring;
 pub mod rsa;
 pub mod set;

@@ -17,7 +17,7 @@ use crate::token::keys::files;
 use crate::token::keys::manifest::Manifest;
 use crate::token::keys::set::KeySet;
 use crate::token::keys::signing::{SigningKey, fresh_secret_text, read_secret};
-use crate::token::keys::{Algorithm, KeyError, KeyState, KeyView, RingRules, Settings, change, key_file};
+use crate::token::keys::{Algorithm, KeyError, KeyState, KeyView, RingRules, Settings, key_file, new_key};
 
 /// An immutable snapshot of the key directory.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl KeyRing {
                 files::write_private(dir, files::SECRET, fresh_secret_text().as_bytes())?;
             }
             if key_file::list(dir)?.is_empty() {
-                change::make(settings, Some(now), now)?;
+                new_key::make(settings, Some(now), now)?;
             }
             drop(lock);
         }
