@@ -5,6 +5,8 @@
 
 mod about;
 mod config;
+mod db;
+mod doctor;
 mod healthcheck;
 mod http1;
 mod key;
@@ -50,6 +52,7 @@ struct Cli {
 enum Command {
     Demo(serve::Demo),
     Serve(serve::Serve),
+    Doctor(doctor::Doctor),
     #[command(subcommand)]
     Config(config::Config),
     #[command(subcommand)]
@@ -58,6 +61,8 @@ enum Command {
     Key(key::Key),
     #[command(subcommand)]
     Token(token::Token),
+    #[command(subcommand)]
+    Db(db::Db),
     Healthcheck(healthcheck::Healthcheck),
     Completions(about::Completions),
     Man(about::Man),
@@ -109,6 +114,8 @@ pub fn run() -> ExitCode {
         Command::Session(session) => session.run(),
         Command::Key(key) => key.run(),
         Command::Token(token) => token.run(),
+        Command::Doctor(doctor) => doctor.run(),
+        Command::Db(db) => db.run(),
         Command::Healthcheck(check) => check.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
