@@ -7,6 +7,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+#[path = "cli/via.rs"]
+mod via;
+
 /// A folder with a configuration of its own.
 struct Home(tempfile::TempDir);
 

@@ -82,9 +82,13 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     fn load(&self, role: Role) -> Result<Loaded, ConfigErrors> {
+        self.load_for(role, false)
+    }
+
+    fn load_for(&self, role: Role, dev: bool) -> Result<Loaded, ConfigErrors> {
         // An empty DOORWARD__CONFIG counts as not set, like every other variable of ours.
         let path = self.config.clone().filter(|path| !path.as_os_str().is_empty());
-        settings::load(&Inputs { sets: self.sets.clone(), role, ..Inputs::of_process(path) })
+        settings::load(&Inputs { sets: self.sets.clone(), role, dev, ..Inputs::of_process(path) })
     }
 }
 
