@@ -5,6 +5,8 @@
 
 mod about;
 mod config;
+mod db;
+mod doctor;
 mod healthcheck;
 mod http1;
 mod key;
@@ -50,6 +52,7 @@ struct Cli {
 enum Command {
     Demo(serve::Demo),
     Serve(serve::Serve),
+    Doctor(doctor::Doctor),
     #[command(subcommand)]
     Config(config::Config),
     #[command(subcommand)]
@@ -58,6 +61,8 @@ enum Command {
     Key(key::Key),
     #[command(subcommand)]
     Token(token::Token),
+    #[command(subcommand)]
+    Db(db::Db),
     Healthcheck(healthcheck::Healthcheck),
     Completions(about::Completions),
     Man(about::Man),
@@ -77,9 +82,13 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     fn load(&self, role: Role) -> Result<Loaded, ConfigErrors> {
+        self.load_for(role, false)
+    }
+
+    fn load_for(&self, role: Role, dev: bool) -> Result<Loaded, ConfigErrors> {
         // An empty DOORWARD__CONFIG counts as not set, like every other variable of ours.
         let path = self.config.clone().filter(|path| !path.as_os_str().is_empty());
-        settings::load(&Inputs { sets: self.sets.clone(), role, ..Inputs::of_process(path) })
+        settings::load(&Inputs { sets: self.sets.clone(), role, dev, ..Inputs::of_process(path) })
     }
 }
 
@@ -109,6 +118,8 @@ pub fn run() -> ExitCode {
         Command::Session(session) => session.run(),
         Command::Key(key) => key.run(),
         Command::Token(token) => token.run(),
+        Command::Doctor(doctor) => doctor.run(),
+        Command::Db(db) => db.run(),
         Command::Healthcheck(check) => check.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

@@ -38,17 +38,21 @@ pub(super) async fn store(config: &Config) -> anyhow::Result<Arc<dyn Sessions>> 
         let state = RedisState::connect(&config.state, clock, metrics).await;
         return Ok(Arc::new(state.context("state.url")?));
     }
-    let url = config.users.url.as_str();
-    if url.contains(":memory:") || url.contains("mode=memory") {
-        bail!("users.url: the token state is in the memory of the running process; no command can reach it there");
-    }
-    if let Some(file) = sqlite_file(url).filter(|file| !file.exists()) {
-        bail!(
-            "users.url: {} does not exist; name the configuration with -c, or begin with `doorward serve`",
-            file.display()
-        );
-    }
+    must_exist(&config.users.url)?;
     Ok(Arc::new(SqlState::open(&config.users, clock, metrics).await?))
+}
+
+/// Refuses a database that no other process can see, or that is not there.
+pub(super) fn must_exist(url: &str) -> anyhow::Result<()> {
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        bail!("users.url: this database is in the memory of the running process; no command can reach it there");
+    }
+    match sqlite_file(url).filter(|file| !file.exists()) {
+        Some(file) => {
+            bail!("{} does not exist; name the configuration with -c, or run `doorward serve` first", file.display())
+        }
+        None => Ok(()),
+    }
 }
 
 /// The file of `sqlite:FILE`.

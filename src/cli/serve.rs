@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{ConfigArgs, Outcome};
 use crate::app::{self, ServeOptions};
-use crate::config::{ConfigErrors, Loaded, Role, Severity, validate};
+use crate::config::{Loaded, Role, Severity};
 use crate::logging;
 
 /// Serves: the check plane, the session plane, or both
@@ -26,10 +26,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Outcome {
-        let loaded = self.config.load(self.role)?;
-        if self.dev && self.role != Role::Check {
-            validate::dev_is_safe(&loaded.config).map_err(|finding| ConfigErrors(vec![finding]))?;
-        }
+        let loaded = self.config.load_for(self.role, self.dev)?;
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         if loaded.config.workers > 0 {
             runtime.worker_threads(loaded.config.workers);

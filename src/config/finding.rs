@@ -31,18 +31,23 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(severity: Severity, key: impl ToString, what: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(super) fn new(
+        severity: Severity,
+        key: impl Into<String>,
+        what: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
         Self {
             severity,
             source: Source::Default,
-            key: key.to_string(),
+            key: key.into(),
             what: what.into(),
             fix: fix.into(),
             rests_on: Vec::new(),
         }
     }
 
-    pub(super) fn error(key: impl ToString, what: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(super) fn error(key: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::new(Severity::Error, key, what, fix)
     }
 

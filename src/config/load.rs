@@ -25,6 +25,8 @@ pub struct Inputs {
     pub sets: Vec<String>,
     /// Which part of doorward it is for: keys that a role has no use for are ignored.
     pub role: Role,
+    /// Whether it is for `serve --dev`, which may do what a real service may not.
+    pub dev: bool,
 }
 
 impl Inputs {
@@ -63,7 +65,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
     let mut tree = match inputs.path.as_deref().map(read_file) {
         Some(Ok(tree)) => tree,
         Some(Err(finding)) => {
-            findings.push(finding);
+            findings.push(*finding);
             Node::empty()
         }
         None => Node::empty(),
@@ -86,7 +88,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
     let broken: Vec<String> = findings.iter().map(|finding| finding.key.clone()).collect();
     let mut meaning = secrets::resolve(&mut config, |key| sources.is_set(key), inputs.role);
     let unread: Vec<String> = meaning.iter().map(|finding| finding.key.trim_end_matches("_file").to_owned()).collect();
-    meaning.extend(validate::all(&config, inputs.role, &sources).into_iter().filter(|one| !unread.contains(&one.key)));
+    meaning.extend(validate::all(&config, inputs, &sources).into_iter().filter(|one| !unread.contains(&one.key)));
     meaning.retain(|finding| {
         let keys = || std::iter::once(finding.key.as_str()).chain(finding.rests_on.iter().copied());
         !keys().any(|key| broken.iter().any(|broken| related(key, broken)))
@@ -115,11 +117,11 @@ pub fn reload(loaded: &Loaded) -> Result<Loaded, ConfigErrors> {
     load(&loaded.inputs)
 }
 
-fn read_file(path: &FilePath) -> Result<Node, Finding> {
+fn read_file(path: &FilePath) -> Result<Node, Box<Finding>> {
     let name: Arc<str> = path.display().to_string().into();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let what = format!("the configuration file {name} can't be read: {error}");
-        Finding::error("", what, "name a readable file with -c, or write one with `doorward config init`")
+        Box::new(Finding::error("", what, "name a readable file with -c, or write one with `doorward config init`"))
     })?;
     tree::parse(&text, &name)
 }

@@ -17,7 +17,7 @@ pub mod starter;
 #[cfg(test)]
 mod tests;
 mod tree;
-pub mod validate;
+mod validate;
 pub mod watch;
 
 pub use finding::{ConfigErrors, Finding, Severity};

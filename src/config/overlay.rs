@@ -92,9 +92,10 @@ fn overlay(keys: &[String], value: &str, source: &Source) -> Result<Node, Wrong>
         return Ok(Node::new(Value::Text(value.to_owned()), source.clone()).under(keys));
     }
     let unnamed: Arc<str> = "".into();
-    let node = tree::parse(value, &unnamed).map_err(|finding| {
-        let finding = Finding { key: path.to_string(), ..*Box::new(finding) };
-        Wrong::Value(Box::new(finding.from(source.clone())))
+    let node = tree::parse(value, &unnamed).map_err(|mut finding| {
+        finding.key = path.to_string();
+        finding.source = source.clone();
+        Wrong::Value(finding)
     })?;
     Ok(node.all_from(source).under(keys))
 }

@@ -86,6 +86,12 @@ impl Path {
     }
 }
 
+impl From<&Path> for String {
+    fn from(path: &Path) -> Self {
+        path.to_string()
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, step) in self.0.iter().enumerate() {

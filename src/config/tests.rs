@@ -101,7 +101,7 @@ fn everything_wrong_is_told_at_once_with_its_place_and_the_fix() {
     told("doorward.yaml:4:21: auth.at_session_limit: `evikt` is not one of evict, refuse", "write evict");
     told("doorward.yaml:5:10: workers: here belongs a whole number, but this is a text", "");
     told("doorward.yaml:6:1: workers: this key is given twice", "doorward.yaml:5:1");
-    told("doorward.yaml:9:13: check.rules[0].path: `admin` would never match", "write /admin");
+    told("doorward.yaml:9:13: check.rules[0]: path `admin` can never match", "");
     told("doorward.yaml:10:18: check.rules[1].require.role: there is no such key", "did you mean `roles`?");
     told("doorward.yaml:12:33: listen.trusted_proxies[1]: `nonsense` is not a network", "");
     told("environment DOORWARD__AUTH__ISUER: auth.isuer: there is no such key", "did you mean DOORWARD__AUTH__ISSUER?");
@@ -297,10 +297,15 @@ fn a_reload_takes_the_new_file_and_refuses_a_broken_one() {
 // SEC-K9
 #[test]
 fn dev_is_refused_where_others_can_reach_it() {
-    let mut config = Config::default();
-    assert!(validate::dev_is_safe(&config).is_ok());
-    config.listen.public = "0.0.0.0:8080".into();
-    assert!(validate::dev_is_safe(&config).is_err());
-    config.auth.trusted_login.caller_keys_file = "keys.txt".into();
-    assert!(validate::dev_is_safe(&config).is_ok());
+    let dev = |file: &str| {
+        let mut case = Case::new(file);
+        case.inputs.dev = true;
+        load(&case.inputs).map_err(|errors| errors.to_string())
+    };
+    assert!(dev("").is_ok());
+    let refused = dev("listen: {public: '0.0.0.0:8080'}").expect_err("others can reach it");
+    assert!(refused.contains("listen.public: --dev does not serve on 0.0.0.0:8080"), "{refused}");
+    assert!(dev("listen: {public: '0.0.0.0:8080'}\nauth: {trusted_login: {caller_keys_file: keys.txt}}").is_ok());
+    let everyone = "listen: {public: '0.0.0.0:8080'}\nauth: {trusted_login: {allow_from: [0.0.0.0/0]}}";
+    assert!(Case::new(everyone).errors()[0].contains("everyone may log in as anyone"));
 }

@@ -109,7 +109,7 @@ impl Node {
 ///
 /// # Errors
 /// The place where the text stops being YAML; never an excerpt of it, which might hold a secret.
-pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Node, Finding> {
+pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Node, Box<Finding>> {
     let mut options = Options::default();
     // Repeated keys are told with all else that is wrong, not instead of it.
     options.duplicate_keys = DuplicateKeyPolicy::PassThrough;
@@ -122,7 +122,8 @@ pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Node, Finding> {
         .map(|root| root.map_or(Node { value: Value::Map(Vec::new()), source: place(1, 1) }, |root| settle(root, file)))
         .map_err(|error| {
             let source = error.location().map_or(place(1, 1), |at| place(at.line(), at.column()));
-            Finding::error("", format!("this is not YAML: {}", plain_words(&error)), "").from(source)
+            let what = format!("this is not YAML: {}", plain_words(&error));
+            Box::new(Finding::error("", what, "").from(source))
         })
 }
 

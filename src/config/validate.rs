@@ -2,51 +2,38 @@
 
 use std::time::Duration;
 
-use crate::check::identity::HeaderSettings;
+use crate::check::headers::HeaderPlan;
+use crate::check::policy::Policy;
 use crate::config::finding::{Finding, Severity};
 use crate::config::source::Sources;
-use crate::config::{Config, Role};
+use crate::config::{Config, Inputs, Role};
+use crate::listen::address::Address;
 use crate::token::keys::Algorithm;
 
-/// Everything wrong with the configuration for this role.
-pub(super) fn all(config: &Config, role: Role, sources: &Sources) -> Vec<Finding> {
-    let mut told = Told::default();
+/// Everything wrong with the configuration for what it is to do.
+pub(super) fn all(config: &Config, inputs: &Inputs, sources: &Sources) -> Vec<Finding> {
+    let (role, mut told) = (inputs.role, Told::default());
     if role != Role::Check {
-        issuer_side(config, &mut told);
+        issuer_side(config, inputs.dev, &mut told);
     }
     if role != Role::Issuer {
-        check_side(config, role, &mut told);
+        check_side(config, inputs, &mut told);
     }
     common(config, role, sources, &mut told);
     told.0
-}
-
-/// `serve --dev` lets loopback clients log in as anyone.
-///
-/// # Errors
-/// Where that would be offered on an address that is not loopback (SEC-K9).
-pub fn dev_is_safe(config: &Config) -> Result<(), Finding> {
-    let guarded =
-        !config.auth.trusted_login.allow_from.is_empty() || !config.auth.trusted_login.caller_keys_file.is_empty();
-    if guarded || is_loopback(&config.listen.public) {
-        return Ok(());
-    }
-    let what = format!("--dev does not serve on {}, which others can reach", config.listen.public);
-    let fix = "listen on 127.0.0.1, or set auth.trusted_login.caller_keys_file or auth.trusted_login.allow_from";
-    Err(Finding::error("listen.public", what, fix))
 }
 
 #[derive(Default)]
 struct Told(Vec<Finding>);
 
 impl Told {
-    fn error_if(&mut self, wrong: bool, key: impl ToString, what: impl Into<String>, fix: impl Into<String>) {
+    fn error_if(&mut self, wrong: bool, key: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) {
         if wrong {
             self.0.push(Finding::error(key, what, fix));
         }
     }
 
-    fn warn_if(&mut self, wrong: bool, key: impl ToString, what: impl Into<String>, fix: impl Into<String>) {
+    fn warn_if(&mut self, wrong: bool, key: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) {
         if wrong {
             self.0.push(Finding::new(Severity::Warning, key, what, fix));
         }
@@ -69,10 +56,15 @@ fn common(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
     ];
     for (at, (key, address, used)) in doors.iter().enumerate() {
         let fix = "write host:port, such as 127.0.0.1:9191, or unix:/run/doorward/check.sock";
-        told.error_if(*used && !is_address(address), key, format!("`{address}` is not an address to listen on"), fix);
+        told.error_if(
+            *used && address.parse::<Address>().is_err(),
+            *key,
+            format!("`{address}` is not an address to listen on"),
+            fix,
+        );
         let taken = doors[..at].iter().find(|(_, other, other_used)| *used && *other_used && other == address);
         if let Some((other, ..)) = taken.filter(|_| !address.ends_with(":0")) {
-            told.0.push(Finding::error(key, format!("`{address}` is `{other}` already"), "give each plane its own"));
+            told.0.push(Finding::error(*key, format!("`{address}` is `{other}` already"), "give each plane its own"));
         }
     }
     told.error_if(config.workers > 1024, "workers", "more than 1024 threads", "write 0: one a core");
@@ -136,7 +128,7 @@ fn state(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
     told.error_if(config.users.pool == 0, "users.pool", "0 connections reach nothing", "write 1 or more");
 }
 
-fn issuer_side(config: &Config, told: &mut Told) {
+fn issuer_side(config: &Config, dev: bool, told: &mut Told) {
     let auth = &config.auth;
     let public = web_url(&config.public_url);
     let bare = public.as_ref().is_some_and(|url| url.query().is_none() && url.fragment().is_none());
@@ -173,14 +165,26 @@ fn issuer_side(config: &Config, told: &mut Told) {
         "use minutes; refreshing is what carries a session on",
     );
     told.error_if(config.keys.dir.is_empty(), "keys.dir", "no folder is named", "write keys");
-    let wide = auth.trusted_login.allow_from.iter().any(|network| network.prefix_len() == 0);
-    let fix = "name the networks of your back ends, or use auth.trusted_login.caller_keys_file";
-    told.warn_if(wide, "auth.trusted_login.allow_from", "everyone may log in as anyone", fix);
+    trusted_login(config, dev, told);
 }
 
-fn check_side(config: &Config, role: Role, told: &mut Told) {
+/// Who may log anyone in (SEC-K9).
+fn trusted_login(config: &Config, dev: bool, told: &mut Told) {
+    let (trusted, public) = (&config.auth.trusted_login, &config.listen.public);
+    let wide = trusted.allow_from.iter().any(|network| network.prefix_len() == 0);
+    let fix = "name the networks of your back ends, or use auth.trusted_login.caller_keys_file";
+    let (key, what) = ("auth.trusted_login.allow_from", "everyone may log in as anyone");
+    told.error_if(wide && !is_loopback(public), key, what, fix);
+    told.warn_if(wide && is_loopback(public), key, what, fix);
+    let guarded = !trusted.allow_from.is_empty() || !trusted.caller_keys_file.is_empty();
+    let what = format!("--dev does not serve on {public}, which others can reach");
+    let fix = "listen on 127.0.0.1, or set auth.trusted_login.caller_keys_file or auth.trusted_login.allow_from";
+    told.error_if(dev && !guarded && !is_loopback(public), "listen.public", what, fix);
+}
+
+fn check_side(config: &Config, inputs: &Inputs, told: &mut Told) {
     let check = &config.check;
-    if role == Role::Check {
+    if inputs.role == Role::Check {
         let any_key = !check.jwks.is_empty() || !check.hs256_secret_file.is_empty() || !config.issuers.is_empty();
         let fix = "set check.jwks to the issuer's /.well-known/jwks.json (https; http on loopback), or to a file";
         told.error_if(!any_key, "check.jwks", "role `check` has no key to verify tokens with", fix);
@@ -219,14 +223,18 @@ fn check_side(config: &Config, role: Role, told: &mut Told) {
         format!("{} does not fit auth.auto_logout, {}", cache.activity_interval, config.auth.auto_logout),
         "write at most half of auth.auto_logout, and 100ms or more",
     );
-    if let HeaderSettings::Map(map) = &check.headers {
-        for name in map.keys() {
-            let fix = "use letters, digits and hyphens: X-Auth-Subject";
-            let bad = http::HeaderName::from_bytes(name.as_bytes()).is_err();
-            told.error_if(bad, "check.headers", format!("`{name}` is no name of a header"), fix);
-        }
+    // The rooms judge their own settings, in words that name the key.
+    let told_by_room = |text: &str, key: &str| {
+        let (key, what) = text.split_once(": ").filter(|(named, _)| named.starts_with(key)).unwrap_or((key, text));
+        let (what, fix) = what.split_once("; ").unwrap_or((what, ""));
+        Finding::error(key, what, fix)
+    };
+    if let Err(error) = HeaderPlan::new(&check.headers) {
+        told.0.push(told_by_room(&error.to_string(), "check.headers"));
     }
-    rules(config, told);
+    if let Err(error) = Policy::compile(&check.rules, inputs.dev) {
+        told.0.extend(error.0.iter().map(|fault| told_by_room(fault, "check.rules")));
+    }
     let cookie = &check.cookie;
     let fix = "use letters, digits, hyphens and underscores: __Host-doorward";
     told.error_if(!cookie.is_empty() && !is_token(cookie), "check.cookie", "this is no name of a cookie", fix);
@@ -238,7 +246,7 @@ fn check_side(config: &Config, role: Role, told: &mut Told) {
     let relative = !sign_in.is_empty() && web_url(sign_in).is_none();
     told.error_if(relative, "check.sign_in_url", "this is not an absolute http or https URL", fix);
     let no_audience =
-        config.auth.audience.iter().all(|one| one.is_empty()) || config.auth.audience.contains(&String::new());
+        config.auth.audience.iter().all(String::is_empty) || config.auth.audience.contains(&String::new());
     told.error_if(
         no_audience,
         "auth.audience",
@@ -248,22 +256,6 @@ fn check_side(config: &Config, role: Role, told: &mut Told) {
     let issuer = &config.auth.issuer;
     told.error_if(issuer.is_empty(), "auth.issuer", "the issuer has no name", "write doorward, or your public_url");
     issuers(config, told);
-}
-
-fn rules(config: &Config, told: &mut Told) {
-    for (at, rule) in config.check.rules.iter().enumerate() {
-        let key = |name: &str| format!("check.rules[{at}].{name}");
-        let both = rule.allow.is_some() && rule.require.is_some();
-        told.error_if(both, key("allow"), "a rule either allows or requires", "remove `allow`, or `require`");
-        let path = &rule.path;
-        let odd = !path.is_empty() && !path.starts_with(['/', '*']);
-        told.error_if(
-            odd,
-            key("path"),
-            format!("`{path}` would never match: paths begin with /"),
-            format!("write /{path}"),
-        );
-    }
 }
 
 const NOT_SAFE: &str = "keys must come over https, or over http from this machine itself";
@@ -304,15 +296,6 @@ fn issuers(config: &Config, told: &mut Told) {
             what,
             "name the audience that stands for this service",
         );
-    }
-}
-
-fn is_address(address: &str) -> bool {
-    match address.strip_prefix("unix:") {
-        Some(path) => path.starts_with('/'),
-        None => address
-            .rsplit_once(':')
-            .is_some_and(|(host, port)| !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()),
     }
 }
 

@@ -15,7 +15,7 @@ use super::Outcome;
   doorward token mint --key foreign.pem --issuer https://i.example --audience api --sub alice --claim roles='[\"admin\"]'")]
 pub(super) enum Token {
     Explain(explain::Explain),
-    Mint(mint::Mint),
+    Mint(Box<mint::Mint>),
 }
 
 impl Token {

@@ -1,0 +1,354 @@
+//! The command line as its users meet it: the built binary, its output and its exit codes.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+#[path = "cli/via.rs"]
+mod via;
+
+/// A folder with a configuration of its own.
+struct Home(tempfile::TempDir);
+
+struct Done {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self::with("")
+    }
+
+    fn with(config: &str) -> Self {
+        let home = Self(tempfile::tempdir().expect("a folder"));
+        fs::write(home.path("doorward.yaml"), config).expect("written");
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        command.args(args).current_dir(self.0.path()).env_clear().env("DOORWARD__CONFIG", "doorward.yaml");
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Done {
+        self.run_with(args, "")
+    }
+
+    fn run_with(&self, args: &[&str], input: &str) -> Done {
+        let mut command = self.command(args);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+        // A command that reads nothing may have gone already.
+        let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+        Done::of(child.wait_with_output().expect("waited"))
+    }
+
+    /// Makes the keys and the database, as a first start does.
+    fn prepared() -> Self {
+        let home = Self::new();
+        home.run(&["key", "generate"]).ok();
+        home.run(&["db", "migrate"]).ok();
+        home
+    }
+}
+
+impl Done {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("an exit code"),
+            out: String::from_utf8(output.stdout).expect("UTF-8"),
+            err: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    #[track_caller]
+    fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
+        self.out
+    }
+
+    #[track_caller]
+    fn json(self) -> Value {
+        serde_json::from_str(&self.ok()).expect("JSON")
+    }
+}
+
+#[test]
+fn help_begins_with_examples_everywhere() {
+    let home = Home::new();
+    let commands = [
+        "",
+        "serve",
+        "demo",
+        "doctor",
+        "config",
+        "session",
+        "session revoke",
+        "key",
+        "token",
+        "token mint",
+        "token explain",
+        "db",
+        "healthcheck",
+        "completions",
+        "man",
+    ];
+    for command in commands {
+        let mut args: Vec<_> = command.split_whitespace().collect();
+        args.push("--help");
+        let help = home.run(&args).ok();
+        assert!(help.starts_with("Examples:\n  ") && help.contains("doorward "), "{command}: {help}");
+    }
+}
+
+#[test]
+fn exit_codes_tell_what_kind_of_failure_it_was() {
+    let home = Home::new();
+    assert_eq!(home.run(&["version"]).code, 0);
+    assert_eq!(home.run(&["nonsense"]).code, 2);
+    assert_eq!(home.run(&["serve", "--role", "nothing"]).code, 2);
+    assert_eq!(home.run(&["key", "list"]).code, 1, "there are no keys");
+    for command in [["config", "check"], ["config", "show"], ["key", "list"]] {
+        let done = home.run(&[command[0], command[1], "-c", "missing.yaml"]);
+        assert_eq!(done.code, 78);
+        assert!((done.out + &done.err).contains("missing.yaml"), "the file is named");
+    }
+    let done = home.run(&["serve", "--set", "workers=many"]);
+    assert_eq!((done.code, done.out.as_str()), (78, ""));
+    assert!(done.err.contains("--set workers: workers: here belongs a whole number"), "{}", done.err);
+    let done = home.run(&["serve", "--dev", "--set", "listen.public=0.0.0.0:8080"]);
+    assert!(done.code == 78 && done.err.contains("--dev does not serve on 0.0.0.0:8080"), "{}", done.err);
+}
+
+#[test]
+fn config_check_tells_all_errors_with_their_places() {
+    let home = Home::with("auth:\n  acess_lifetime: 15m\n  audience: web\nstate: {url: ftp://x}\n");
+    let done = home.run(&["config", "check"]);
+    assert_eq!(done.code, 78);
+    for told in [
+        "doorward.yaml:2:3: auth.acess_lifetime: there is no such key\n    fix: did you mean `access_lifetime`?",
+        "doorward.yaml:3:13: auth.audience: here belongs a list, but this is a text",
+        "doorward.yaml:4:14: state.url: `ftp` is no kind of token store",
+    ] {
+        assert!(done.out.contains(told), "{told}\n{}", done.out);
+    }
+    let done = home.run(&["config", "check", "-o", "json"]);
+    let json: Value = serde_json::from_str(&done.out).expect("JSON");
+    assert_eq!((done.code, &json["ok"]), (78, &Value::Bool(false)));
+    assert_eq!((json["findings"][0]["line"].as_u64(), json["findings"][0]["column"].as_u64()), (Some(2), Some(3)));
+}
+
+#[test]
+fn config_init_passes_config_check_and_the_schema_takes_it() {
+    let home = Home::new();
+    let starter = home.run(&["config", "init"]).ok();
+    fs::write(home.path("doorward.yaml"), starter).expect("written");
+    let checked = home.run(&["config", "check"]).ok();
+    assert_eq!(checked, "√ the configuration is good for role all\n");
+    let schema = home.run(&["config", "schema"]).json();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["properties"]["auth"]["properties"]["access_lifetime"]["default"], "15m");
+    assert!(schema["properties"]["limits"]["properties"]["lockout"].is_object());
+}
+
+#[test]
+fn config_show_tells_where_each_value_comes_from() {
+    let home = Home::with("auth: {issuer: me}\n");
+    let shown = Done::of(home.command(&["config", "show"]).env("DOORWARD__WORKERS", "3").output().expect("run")).ok();
+    assert!(shown.contains("  issuer: me   # doorward.yaml:1:16\n"), "{shown}");
+    assert!(shown.contains("workers: 3   # environment DOORWARD__WORKERS\n"), "{shown}");
+    assert!(shown.contains("  access_lifetime: 15m   # default\n"), "{shown}");
+    let json = home.run(&["config", "show", "-o", "json"]).json();
+    assert_eq!(json["sources"]["auth.issuer"], "doorward.yaml:1:16");
+}
+
+#[test]
+fn the_reference_in_docs_is_the_one_the_binary_prints() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    assert_eq!(Home::new().run(&["config", "reference"]).ok(), fs::read_to_string(kept).expect("there"));
+}
+
+#[test]
+fn keys_are_made_rotated_and_revoked() {
+    let home = Home::prepared();
+    let listed = |home: &Home| home.run(&["key", "list", "-o", "json"]).json();
+    let first = listed(&home)[0].clone();
+    assert_eq!((first["state"].as_str(), first["algorithm"].as_str()), (Some("active"), Some("EdDSA")));
+
+    let next = home.run(&["key", "rotate"]).ok().trim().to_owned();
+    assert_eq!(listed(&home).as_array().map(Vec::len), Some(2));
+    let jwks = home.run(&["key", "jwks"]).json();
+    let kids: Vec<_> = jwks["keys"].as_array().expect("keys").iter().map(|key| key["kid"].clone()).collect();
+    assert!(kids.contains(&first["kid"]) && kids.contains(&next.as_str().into()), "{kids:?}");
+    assert!(jwks["keys"].as_array().expect("keys").iter().all(|key| key.get("d").is_none()), "no private part");
+
+    let kid = first["kid"].as_str().expect("a kid");
+    let refused = home.run(&["key", "revoke", kid]);
+    assert!(refused.code == 1 && refused.err.contains("--yes"), "{}", refused.err);
+    let done = home.run(&["key", "revoke", kid, "--yes"]);
+    assert!(done.err.contains("crypt_key_change"), "audited: {}", done.err);
+    assert_eq!(done.json()["replacement"], next.as_str());
+    assert_eq!(listed(&home).as_array().map(Vec::len), Some(1));
+    let again = home.run(&["key", "revoke", kid, "--yes"]);
+    assert!(again.code == 1 && again.err.contains("has no key"), "{}", again.err);
+}
+
+#[test]
+fn a_minted_session_is_explained_listed_and_revoked() {
+    let home = Home::prepared();
+    let pair =
+        home.run(&["token", "mint", "--user", "alice", "--role", "admin", "--scope", "read", "--amr", "pwd"]).json();
+    let access = pair["access"].as_str().expect("a token");
+    let explained = home.run_with(&["token", "explain", "-o", "json"], access).json();
+    let payload = &explained["decoded_without_verifying"]["payload"];
+    assert_eq!(
+        (&payload["sub"], &payload["roles"][0], &payload["scope"]),
+        (&"alice".into(), &"admin".into(), &"read".into())
+    );
+    assert!(explained["verification"].as_str().expect("text").starts_with("holds: signed by doorward"), "{explained}");
+    let text = home.run_with(&["token", "explain"], access).ok();
+    assert!(text.starts_with("DECODED, NOT VERIFIED"), "{text}");
+
+    let sid = payload["sid"].as_str().expect("a sid");
+    let refresh = home.run_with(&["token", "explain", "-o", "json"], pair["refresh"].as_str().expect("a token")).json();
+    assert_eq!((refresh["sid"].as_str(), refresh["generation"].as_u64()), (Some(sid), Some(0)));
+
+    let listed = home.run(&["session", "list", "--user", "alice", "-o", "json"]).json();
+    assert_eq!(listed[0]["sid"], sid);
+    assert!(home.run(&["session", "list", "--all"]).ok().contains(sid));
+    assert_eq!(home.run(&["session", "show", sid, "-o", "json"]).json()["subject"], "alice");
+
+    let refused = home.run(&["session", "revoke", sid]);
+    assert!(refused.code == 1 && refused.err.contains("--yes"), "{}", refused.err);
+    let done = home.run(&["session", "revoke", sid, "--yes"]);
+    assert!(done.code == 0 && done.err.contains("The session has ended."), "{}", done.err);
+    assert_eq!(home.run(&["session", "list", "--user", "alice", "-o", "json"]).json(), Value::Array(Vec::new()));
+    assert_eq!(home.run(&["session", "show", sid]).code, 1);
+}
+
+#[test]
+fn all_sessions_of_a_subject_or_of_everyone_end() {
+    let home = Home::prepared();
+    for user in ["alice", "alice", "bob", "carol"] {
+        home.run(&["token", "mint", "--user", user]).ok();
+    }
+    let done = home.run(&["session", "revoke", "--user", "alice", "--yes"]);
+    assert!(done.err.contains("2 sessions have ended"), "{}", done.err);
+    assert_eq!(home.run(&["session", "list", "--all", "-o", "json"]).json().as_array().map(Vec::len), Some(2));
+    let done = home.run(&["session", "revoke", "--all", "--yes"]);
+    assert!(done.err.contains("2 sessions have ended"), "{}", done.err);
+    let done = home.run(&["session", "revoke", "--issuer", "https://i", "--user", "dave", "--jti", "j1", "--yes"]);
+    assert!(done.code == 0 && done.err.contains("The token is denied for 24h"), "{}", done.err);
+}
+
+#[test]
+fn a_token_of_another_issuer_is_minted_and_verified_by_its_jwks_file() {
+    let foreign = Home::prepared();
+    let home = Home::with(
+        "issuers: [{issuer: 'https://i.example', audience: [api], jwks_file: jwks.json, claims: {roles: realm.roles}}]\n",
+    );
+    fs::write(home.path("jwks.json"), foreign.run(&["key", "jwks"]).ok()).expect("written");
+    let key = foreign.run(&["key", "list", "-o", "json"]).json()[0]["file"].as_str().expect("a file").to_owned();
+    let mint = |more: &[&str]| {
+        let args = ["token", "mint", "--key", &key, "--issuer", "https://i.example", "--sub", "alice"];
+        foreign.run(&[&args, more].concat()).ok()
+    };
+    let verdict = |token: &str| {
+        let explained = home.run_with(&["token", "explain", "-o", "json"], token).json();
+        explained["verification"].as_str().expect("text").to_owned()
+    };
+    let good = mint(&["--audience", "api", "--claim", r#"realm={"roles":["admin"]}"#]);
+    assert!(verdict(&good).starts_with("holds: signed by https://i.example"), "{}", verdict(&good));
+    assert!(verdict(&mint(&["--audience", "other"])).starts_with("fails: the claim `aud`"));
+    let tampered = format!("{}A.x", good.trim());
+    assert_eq!(home.run_with(&["token", "explain"], &tampered).code, 0, "it is still explained");
+    assert!(verdict(&tampered).starts_with("fails: "));
+    assert_eq!(home.run_with(&["token", "explain"], "hello").code, 1);
+}
+
+#[test]
+fn secrets_are_refused_in_arguments_and_hidden_in_what_is_shown() {
+    let home = Home::with("state: {url: 'redis://:canary@127.0.0.1:1'}\n");
+    for args in [&["config", "show"][..], &["config", "show", "-o", "json"], &["config", "check"], &["doctor", "--pre"]]
+    {
+        let done = home.run(args);
+        assert!(!(done.out + &done.err).contains("canary"), "{args:?}");
+    }
+    let done = home.run(&["serve", "--set", "state.url=redis://:canary@h"]);
+    assert!(done.code == 78 && !done.err.contains("canary"), "{}", done.err);
+}
+
+#[test]
+fn doctor_tells_what_is_wrong_with_a_fix() {
+    let home = Home::with(
+        "state: {url: 'redis://127.0.0.1:1'}\nlisten: {public: '127.0.0.1:0', check: '127.0.0.1:0', ops: '127.0.0.1:0'}\n",
+    );
+    let done = home.run(&["doctor", "--pre", "-o", "json"]);
+    assert_eq!(done.code, 1);
+    let report: Value = serde_json::from_str(&done.out).expect("JSON");
+    let line = |group: &str| {
+        let lines = report["lines"].as_array().expect("lines");
+        lines.iter().find(|line| line["group"] == group).unwrap_or_else(|| panic!("{group}: {report:#}")).clone()
+    };
+    assert_eq!(line("config")["mark"], "good");
+    assert_eq!(line("keys")["mark"], "unknown", "the first start makes them");
+    assert_eq!(line("state")["mark"], "bad");
+    assert!(line("state")["fix"].as_str().expect("a fix").contains("state.url"));
+
+    let home = Home::prepared();
+    let sets =
+        ["--set", "listen.public=127.0.0.1:0", "--set", "listen.check=127.0.0.1:0", "--set", "listen.ops=127.0.0.1:0"];
+    let text = home.run(&[&["doctor", "--pre"][..], &sets].concat()).ok();
+    assert!(
+        text.contains("\nkeys\n  √ ") && text.contains("\nstate\n  √ answers") && text.contains("All is well."),
+        "{text}"
+    );
+    let beside = home.run(&["doctor", "--set", "listen.ops=127.0.0.1:1"]);
+    assert!(beside.code == 1 && beside.out.contains("× listen.ops: 127.0.0.1:1"), "{}", beside.out);
+}
+
+#[test]
+fn a_command_in_the_wrong_folder_makes_no_database() {
+    let home = Home::new();
+    let done = home.run(&["session", "list", "--all"]);
+    assert!(done.code == 1 && done.err.contains("doorward.db does not exist"), "{}", done.err);
+    assert!(!home.path("doorward.db").exists());
+}
+
+#[test]
+fn healthcheck_fails_where_nothing_listens() {
+    let home = Home::with("listen: {ops: '127.0.0.1:1'}\n");
+    let done = home.run(&["healthcheck"]);
+    assert!(done.code == 1 && done.err.contains("127.0.0.1:1"), "{}", done.err);
+}
+
+#[test]
+fn completions_and_manual_pages_are_printed() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(home.run(&["completions", shell]).ok().contains("doorward"), "{shell}");
+    }
+    assert!(home.run(&["man"]).ok().contains(".TH doorward"));
+    assert!(home.run(&["man", "key-rotate"]).ok().contains("key"));
+    assert_eq!(home.run(&["man", "nonsense"]).code, 1);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let home = Home::new();
+    let mut child =
+        home.command(&["config", "schema"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    drop(child.stdout.take());
+    let done = Done::of(child.wait_with_output().expect("waited"));
+    assert_eq!((done.code, done.err.as_str()), (0, ""));
+}
