@@ -83,8 +83,7 @@ impl RedisServer {
     /// A replica of another server.
     pub(crate) fn start_replica_of(primary: &Self) -> Self {
         let port = primary.port.to_string();
-        let replica =
-            Self::start_with(&["--replicaof", "127.0.0.1", &port, "--masterauth", PASSWORD]);
+        let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port, "--masterauth", PASSWORD]);
         replica.wait_until("it follows its primary", || {
             replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
         });
@@ -227,11 +226,27 @@ fn make_certificates(dir: &Path) {
     };
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
     fs::write(dir.join("ext"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").expect("writable");
-    run(&[&["req", "-x509", "-days", "2", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.crt"], &key[..]]
-        .concat());
+    run(&[
+        &["req", "-x509", "-days", "2", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.crt"],
+        &key[..],
+    ]
+    .concat());
     run(&[&["req", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"], &key[..]].concat());
     run(&[
-        "x509", "-req", "-days", "2", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
-        "-extfile", "ext", "-out", "server.crt",
+        "x509",
+        "-req",
+        "-days",
+        "2",
+        "-in",
+        "server.csr",
+        "-CA",
+        "ca.crt",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-extfile",
+        "ext",
+        "-out",
+        "server.crt",
     ]);
 }

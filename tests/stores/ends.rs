@@ -58,8 +58,7 @@ async fn ending_a_subject_ends_all_its_sessions_and_raises_its_epoch() {
 }
 
 async fn foreign(state: &dyn Sessions, tag: SubjectTag, jti: Option<&str>, issued: Option<u64>) -> bool {
-    let question =
-        Question::Foreign { tag, jti: jti.and_then(TokenId::new), issued: issued.map(Timestamp) };
+    let question = Question::Foreign { tag, jti: jti.and_then(TokenId::new), issued: issued.map(Timestamp) };
     match state.standing(&question).await.unwrap() {
         Standing::Live { idle_left: None, ends: None } => true,
         Standing::Live { .. } => panic!("a foreign token has no session"),

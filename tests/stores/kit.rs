@@ -8,7 +8,9 @@ use doorward::metrics::Metrics;
 use doorward::secret::Digest;
 use doorward::state::redis::RedisState;
 use doorward::state::sql::SqlState;
-use doorward::state::{AtLimit, Cause, Device, NewSession, Opened, Question, Session, SessionRules, Sessions, Standing};
+use doorward::state::{
+    AtLimit, Cause, Device, NewSession, Opened, Question, Session, SessionRules, Sessions, Standing,
+};
 use doorward::token::{Holder, HolderKind, SessionId, SubjectTag, TokenId};
 use doorward::{database, state};
 use tempfile::TempDir;
@@ -29,12 +31,7 @@ pub(crate) async fn every_store() -> Vec<Store> {
     let file = format!("sqlite:{}", dir.path().join("d.db").display());
     let mut stores = vec![
         Store { name: "SQLite in a file", state: Arc::new(sqlite(&file).await), _server: None, _dir: Some(dir) },
-        Store {
-            name: "SQLite in memory",
-            state: Arc::new(sqlite("sqlite::memory:").await),
-            _server: None,
-            _dir: None,
-        },
+        Store { name: "SQLite in memory", state: Arc::new(sqlite("sqlite::memory:").await), _server: None, _dir: None },
     ];
     if available() {
         for (name, server, url) in [

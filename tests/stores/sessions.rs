@@ -8,9 +8,7 @@ use doorward::state::{AtLimit, Opened, SessionRules, Standing};
 use doorward::token::{Generation, SessionId};
 use tokio::task::JoinSet;
 
-use crate::kit::{
-    RULES, end, every_store, lives, ms, new_session, open, open_by, pass, standing, tag_of,
-};
+use crate::kit::{RULES, end, every_store, lives, ms, new_session, open, open_by, pass, standing, tag_of};
 
 #[tokio::test]
 async fn a_session_is_read_as_it_was_opened() {
@@ -28,8 +26,7 @@ async fn a_session_is_read_as_it_was_opened() {
         assert!((before..=after).contains(&session.created), "{}", store.name);
         assert_eq!(session.ends, session.created.plus(RULES.lifetime), "{}", store.name);
         assert_eq!(store.state.session(&new.sid).await.unwrap().as_ref(), Some(&*session), "{}", store.name);
-        let Standing::Live { idle_left: Some(left), ends: Some(ends) } = standing(&*store.state, &session).await
-        else {
+        let Standing::Live { idle_left: Some(left), ends: Some(ends) } = standing(&*store.state, &session).await else {
             panic!("{}: not live", store.name);
         };
         assert!(left <= RULES.idle && left > RULES.idle / 2, "{}", store.name);

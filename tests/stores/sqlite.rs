@@ -107,7 +107,8 @@ async fn a_reader_behind_the_kept_log_has_a_gap_and_old_rows_go() {
     let clock = Arc::new(FixedClock::at(Timestamp(1_700_000_000)));
     let settings = database::Settings { url: "sqlite::memory:".into(), ..database::Settings::default() };
     let pool = database::open(&settings).await.unwrap();
-    let state = SqlState::new(pool.clone(), Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(Metrics::new())).await.unwrap();
+    let state =
+        SqlState::new(pool.clone(), Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(Metrics::new())).await.unwrap();
     let position = start(&state).await;
     let session = open(&state, "alice").await;
     open(&state, "alice").await;
@@ -132,7 +133,8 @@ async fn a_restored_backup_is_a_gap() {
     {
         let state = sqlite(&file(&dir)).await;
         let session = open(&state, "alice").await;
-        let pool = database::open(&database::Settings { url: file(&dir), ..database::Settings::default() }).await.unwrap();
+        let pool =
+            database::open(&database::Settings { url: file(&dir), ..database::Settings::default() }).await.unwrap();
         let into = sqlx::AssertSqlSafe(format!("VACUUM INTO '{}'", backup.display()));
         sqlx::query(into).execute(&pool).await.unwrap();
         pool.close().await;

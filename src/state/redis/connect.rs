@@ -160,7 +160,9 @@ mod tests {
     // SEC-K6
     #[test]
     fn an_error_shows_no_password() {
-        for url in ["redis://u:canary@", "postgres://u:canary@h/d", "redis://u:canary@h:99999", "redis://u:canary@h/x/y"] {
+        for url in
+            ["redis://u:canary@", "postgres://u:canary@h/d", "redis://u:canary@h:99999", "redis://u:canary@h/x/y"]
+        {
             let shown = format!("{0} {0:?}", plan(url).unwrap_err());
             assert!(!shown.contains("canary"), "{shown}");
         }

@@ -33,10 +33,7 @@ impl Wire {
     }
 
     /// Sends commands together, in one round trip; an array of their answers.
-    pub(super) async fn send_all(
-        &self,
-        commands: Vec<(&'static str, u16, Vec<Value>)>,
-    ) -> Result<Value, Error> {
+    pub(super) async fn send_all(&self, commands: Vec<(&'static str, u16, Vec<Value>)>) -> Result<Value, Error> {
         let pipeline = self.client.pipeline().with_options(&self.options);
         for (name, slot, args) in commands {
             let command = CustomCommand::new_static(name, ClusterHash::Custom(slot), false);
@@ -101,8 +98,7 @@ impl Link {
     {
         let (client, young) = self.client();
         // fred needs the limit too: a command still queued when it passes is then never sent.
-        let options =
-            Options { max_attempts: Some(1), timeout: Some(budget), fail_fast: true, ..Options::default() };
+        let options = Options { max_attempts: Some(1), timeout: Some(budget), fail_fast: true, ..Options::default() };
         let work = async {
             if young {
                 connected(&client).await;

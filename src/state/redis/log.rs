@@ -103,7 +103,8 @@ impl Log {
             args.extend(["BLOCK".into(), millis.into()]);
         }
         args.extend(["STREAMS".into(), LOG.into(), last.to_string().into()]);
-        let value = self.link.run(wait + SLACK, |wire| async move { wire.send("XREAD", slot(LOG), args).await }).await?;
+        let value =
+            self.link.run(wait + SLACK, |wire| async move { wire.send("XREAD", slot(LOG), args).await }).await?;
         if value.is_null() {
             return Ok(Vec::new());
         }
@@ -115,10 +116,13 @@ impl Log {
             let mut entry = entries.array()?;
             let id = entry.parsed()?;
             let fields = entry.array()?.texts()?;
-            found.push((id, match fields.as_slice() {
-                [kind, name] => entry_from(kind, name),
-                _ => Entry::Everything,
-            }));
+            found.push((
+                id,
+                match fields.as_slice() {
+                    [kind, name] => entry_from(kind, name),
+                    _ => Entry::Everything,
+                },
+            ));
         }
         Ok(found)
     }

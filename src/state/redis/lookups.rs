@@ -24,12 +24,16 @@ pub(super) async fn standing(link: &Link, question: &Question) -> Result<Standin
     match question {
         Question::Own { sid, jti, epoch } => {
             let (tag, session) = (sid.tag(), keys::session(sid));
-            let mut reply = pipelined(link, LOOKUP_BUDGET, &[
-                ("HMGET", vec![session.clone(), "x".into()]),
-                ("PTTL", vec![session]),
-                ("GET", vec![keys::epoch(tag)]),
-                ("EXISTS", vec![keys::denied(tag, jti)]),
-            ])
+            let mut reply = pipelined(
+                link,
+                LOOKUP_BUDGET,
+                &[
+                    ("HMGET", vec![session.clone(), "x".into()]),
+                    ("PTTL", vec![session]),
+                    ("GET", vec![keys::epoch(tag)]),
+                    ("EXISTS", vec![keys::denied(tag, jti)]),
+                ],
+            )
             .await?;
             let ends = number(&reply.array()?.next()?)?;
             let left = reply.int()?;

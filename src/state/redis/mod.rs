@@ -39,8 +39,9 @@ use crate::token::{Generation, SessionId, SubjectTag, TokenId};
 const TRY: Duration = Duration::from_millis(250);
 const IN_ALL: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long the replicas get to see a change.
+/// How long the replicas get to see a change. Redis notices that this is over up to 100 ms late.
 const REPLICATION: Duration = Duration::from_millis(200);
+const WAIT_IS_LATE: Duration = Duration::from_millis(200);
 /// A listing of all sessions walks the whole key space, in pages; it ends after this long with what it has.
 const WALK: Duration = Duration::from_secs(5);
 
@@ -158,9 +159,13 @@ impl RedisState {
         let home = slot(&nudge);
         let commands = vec![
             ("SET", home, vec![Value::from(nudge), "1".into(), "PX".into(), 1000.into()]),
-            ("WAIT", home, vec![self.wait_replicas.into(), i64::try_from(patience.as_millis()).unwrap_or(1).max(1).into()]),
+            (
+                "WAIT",
+                home,
+                vec![self.wait_replicas.into(), i64::try_from(patience.as_millis()).unwrap_or(1).max(1).into()],
+            ),
         ];
-        let budget = (patience + PAUSE).min(left);
+        let budget = (patience + WAIT_IS_LATE).min(left);
         let answers = self.replication.run(budget, |wire| async move { wire.send_all(commands).await }).await?;
         let mut answers = codec::Reply::new(answers)?;
         answers.next()?;
@@ -395,10 +400,8 @@ impl Tries {
 
     /// The answer, if it is one or there is no time for another try; otherwise a pause before the next.
     async fn settle<T>(&self, answer: Result<T, StateError>) -> Option<Result<T, StateError>> {
-        let again = matches!(
-            answer,
-            Err(StateError::TimedOut(_) | StateError::Unreachable(_) | StateError::Refused(_))
-        );
+        let again =
+            matches!(answer, Err(StateError::TimedOut(_) | StateError::Unreachable(_) | StateError::Refused(_)));
         if !again || Instant::now() + PAUSE + TRY > self.deadline {
             return Some(answer);
         }

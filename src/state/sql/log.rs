@@ -25,11 +25,13 @@ const AT_ONCE: i64 = 1000;
 pub(super) async fn begin_store(change: &mut Change, now: Millis) -> Result<(), sqlx::Error> {
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM state_store").fetch_one(&mut **change).await?;
     if rows == 0 {
-        sqlx::query("INSERT INTO state_store (only_row, id, began_seconds, log_trimmed, log_end) VALUES (1, ?, ?, 0, 0)")
-            .bind(base64url(&random_bytes::<12>()))
-            .bind(signed(now.seconds().0))
-            .execute(&mut **change)
-            .await?;
+        sqlx::query(
+            "INSERT INTO state_store (only_row, id, began_seconds, log_trimmed, log_end) VALUES (1, ?, ?, 0, 0)",
+        )
+        .bind(base64url(&random_bytes::<12>()))
+        .bind(signed(now.seconds().0))
+        .execute(&mut **change)
+        .await?;
     }
     Ok(())
 }

@@ -190,12 +190,7 @@ pub(super) async fn end_all(step: &mut Step<'_>, tag: SubjectTag) -> Result<u64,
 }
 
 /// Lets a live session live on for `idle` from a moment of use, never past its end and never shorter than it has.
-pub(super) async fn touch(
-    step: &mut Step<'_>,
-    sid: &SessionId,
-    at: Millis,
-    idle: Duration,
-) -> Result<(), StateError> {
+pub(super) async fn touch(step: &mut Step<'_>, sid: &SessionId, at: Millis, idle: Duration) -> Result<(), StateError> {
     let at = at.min(step.now);
     let until = signed(at.plus(idle).0);
     sqlx::query(
@@ -234,10 +229,7 @@ pub(super) async fn standing(
     .fetch_optional(pool)
     .await?;
     let Some((expires, ends)) = row else { return Ok(Standing::Dead) };
-    Ok(Standing::Live {
-        idle_left: Some(Millis(unsigned(expires)?).since(now)),
-        ends: Some(Millis(unsigned(ends)?)),
-    })
+    Ok(Standing::Live { idle_left: Some(Millis(unsigned(expires)?).since(now)), ends: Some(Millis(unsigned(ends)?)) })
 }
 
 pub(super) async fn find<'c>(
@@ -273,10 +265,7 @@ pub(super) async fn all(pool: &Pool, limit: usize, now: Millis) -> Result<Vec<Se
 }
 
 pub(super) async fn purge(change: &mut Change, now: Millis) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM state_session WHERE expires_at <= ?")
-        .bind(signed(now.0))
-        .execute(&mut **change)
-        .await?;
+    sqlx::query("DELETE FROM state_session WHERE expires_at <= ?").bind(signed(now.0)).execute(&mut **change).await?;
     Ok(())
 }
 
