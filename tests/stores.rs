@@ -1,6 +1,9 @@
 //! One set of promises, kept by every token store; then what is special to Redis and to SQLite.
 //! Redis tests need `redis-server`; without it they say SKIPPED and pass.
 
+// clippy sees no test in a test's helper.
+#![allow(clippy::unwrap_used)]
+
 #[path = "harness/redis.rs"]
 mod redis;
 

@@ -1,1 +1,231 @@
-//!
+//! Redis down, restarted, frozen, flushed, full: every call is bounded, nothing is believed too long, all recovers by itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use doorward::clock::SystemClock;
+use doorward::metrics::Metrics;
+use doorward::state::redis::RedisState;
+use doorward::state::{Cause, Lookups, Question, Rotation, SessionRules, Sessions, Settings, StateError};
+use doorward::token::{Generation, TokenId};
+
+use crate::kit::{RULES, end, lives, ms, new_session, open, redis, salt, tag_of};
+use crate::log::{read, start};
+use crate::redis::{RedisServer, available};
+
+/// Room for a busy machine, on top of a budget.
+const SLACK: Duration = Duration::from_millis(300);
+
+fn question() -> Question {
+    Question::Foreign { tag: tag_of("x"), jti: Some(TokenId::fresh()), issued: None }
+}
+
+/// Waits until the store answers again; 5 s are promised (SEC-F1).
+pub(crate) async fn recovers(state: &RedisState) {
+    let start = Instant::now();
+    while state.standing(&question()).await.is_err() || state.open(&new_session("back"), &RULES).await.is_err() {
+        assert!(start.elapsed() < Duration::from_secs(5), "not back after {:?}", start.elapsed());
+        tokio::time::sleep(ms(20)).await;
+    }
+}
+
+// SEC-F1
+#[tokio::test]
+async fn without_redis_we_start_fail_fast_and_find_it_when_it_comes() {
+    if !available() {
+        return;
+    }
+    let mut server = RedisServer::start();
+    server.kill();
+    let metrics = Arc::new(Metrics::new());
+    let settings = Settings { url: server.url(), ..Settings::default() };
+    let begun = Instant::now();
+    let state = RedisState::connect(&settings, Arc::new(SystemClock), Arc::clone(&metrics)).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(200) + SLACK, "{:?}", begun.elapsed());
+    for _ in 0..20 {
+        let asked = Instant::now();
+        let answer = state.standing(&question()).await;
+        assert!(matches!(answer, Err(StateError::Unreachable(_))), "{answer:?}");
+        assert!(asked.elapsed() < ms(100) + SLACK, "{:?}", asked.elapsed());
+    }
+    assert_eq!(metrics.state_up.get(), 0);
+    let asked = Instant::now();
+    assert!(state.end(&new_session("a").sid, Cause::Logout).await.is_err());
+    assert!(state.read_log(None, ms(100)).await.is_err());
+    assert!(asked.elapsed() < Duration::from_secs(2) + SLACK, "{:?}", asked.elapsed());
+    server.restart();
+    recovers(&state).await;
+    assert_eq!(metrics.state_up.get(), 1);
+}
+
+// SEC-F1, SEC-S3
+#[tokio::test]
+async fn a_killed_redis_is_noticed_at_once_and_its_restart_is_a_gap() {
+    if !available() {
+        return;
+    }
+    let mut server = RedisServer::start();
+    let state = redis(&server.url()).await;
+    let session = open(&state, "alice").await;
+    let position = start(&state).await;
+    server.kill();
+    let answer = state.end(&session.sid, Cause::Logout).await;
+    assert!(answer.is_err(), "never Ok unwritten");
+    assert!(state.read_log(Some(&position), ms(50)).await.is_err());
+    server.restart();
+    recovers(&state).await;
+    assert!(lives(&state, &session).await, "it was kept on disk");
+    let begun = Instant::now();
+    let batch = loop {
+        match state.read_log(Some(&position), Duration::ZERO).await {
+            Ok(batch) => break batch,
+            Err(_) => tokio::time::sleep(ms(20)).await,
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "the log is not back");
+    };
+    assert!(batch.gap);
+    assert!(!read(&state, &batch.position).await.gap);
+}
+
+// SEC-F2
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_redis_holds_nobody_up_longer_than_the_budget() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start();
+    let state = Arc::new(redis(&server.url()).await);
+    let session = open(&*state, "alice").await;
+    let position = start(&*state).await;
+    server.freeze();
+    for _ in 0..5 {
+        let asked = Instant::now();
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let state = Arc::clone(&state);
+            all.spawn(async move { state.standing(&question()).await });
+        }
+        assert!(all.join_all().await.iter().all(Result::is_err));
+        assert!(asked.elapsed() < ms(100) + SLACK, "{:?}", asked.elapsed());
+    }
+    for _ in 0..3 {
+        let (asked, bob) = (Instant::now(), new_session("bob"));
+        let answers = tokio::join!(state.open(&bob, &RULES), state.end(&session.sid, Cause::Logout), state.health(),);
+        assert!(answers.0.is_err() && answers.1.is_err() && answers.2.is_err(), "{answers:?}");
+        assert!(asked.elapsed() < Duration::from_secs(1) + SLACK, "{:?}", asked.elapsed());
+        let asked = Instant::now();
+        assert!(state.read_log(Some(&position), ms(200)).await.is_err(), "silence is no answer");
+        assert!(asked.elapsed() < ms(700) + SLACK, "{:?}", asked.elapsed());
+    }
+    server.thaw();
+    recovers(&state).await;
+    // No reply of before is taken for a reply of now.
+    assert!(state.session(&new_session("nobody").sid).await.unwrap().is_none());
+    let fresh = open(&*state, "carol").await;
+    assert_eq!(state.session(&fresh.sid).await.unwrap().unwrap().sid, fresh.sid);
+}
+
+// SEC-R4
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_own_repeated_step_is_never_a_replay_even_without_grace() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start();
+    let state = Arc::new(redis(&server.url()).await);
+    let session = open(&*state, "alice").await;
+    server.freeze();
+    let rotating = {
+        let state = Arc::clone(&state);
+        let rules = SessionRules { grace: ms(0), ..RULES };
+        tokio::spawn(async move { state.rotate(&session.sid, Generation(0), &salt(), &rules).await })
+    };
+    // The first try has timed out and the second is on its way: both are answered when the server goes on.
+    tokio::time::sleep(ms(420)).await;
+    server.thaw();
+    let rotation = rotating.await.unwrap().unwrap();
+    assert!(matches!(rotation, Rotation::Rotated(ref s) if s.generation == Generation(1)), "{rotation:?}");
+    assert_eq!(server.cli(&["SCRIPT", "FLUSH"]), "OK");
+    let next = state.rotate(&session.sid, Generation(1), &salt(), &RULES).await.unwrap();
+    assert!(matches!(next, Rotation::Rotated(_)), "after SCRIPT FLUSH: {next:?}");
+}
+
+// SEC-F7
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flush_is_a_gap_of_a_younger_store_for_a_waiting_reader_too() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start();
+    let state = Arc::new(redis(&server.url()).await);
+    let session = open(&*state, "alice").await;
+    let first = state.read_log(None, Duration::ZERO).await.unwrap();
+    tokio::time::sleep(ms(1100)).await;
+    let reader = {
+        let (state, position) = (Arc::clone(&state), first.position.clone());
+        tokio::spawn(async move { state.read_log(Some(&position), ms(500)).await.unwrap() })
+    };
+    server.flush_all();
+    let batch = reader.await.unwrap();
+    assert!(batch.gap && batch.store_began > first.store_began, "{batch:?}");
+    assert!(!lives(&*state, &session).await);
+    let rotation = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.unwrap();
+    assert_eq!(rotation, Rotation::Unknown);
+    assert!(!end(&*state, &session).await);
+    assert!(!read(&*state, &batch.position).await.gap);
+}
+
+// SEC-S3
+#[tokio::test]
+async fn a_trimmed_log_is_a_gap_for_who_had_not_read_it() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start();
+    let state = redis(&server.url()).await;
+    let mut positions = Vec::new();
+    for _ in 0..3 {
+        let session = open(&state, "alice").await;
+        end(&state, &session).await;
+        positions.push(start(&state).await);
+    }
+    server.cli(&["XTRIM", "dw:{log}:r", "MAXLEN", "1"]);
+    assert!(read(&state, &positions[0]).await.gap);
+    assert!(!read(&state, &positions[2]).await.gap);
+}
+
+// SEC-F8
+#[tokio::test]
+async fn a_policy_that_evicts_is_warned_of() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start_with(&["--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru"]);
+    let health = redis(&server.url()).await.health().await.unwrap();
+    assert_eq!(health.warnings.len(), 1);
+    assert!(health.warnings[0].contains("maxmemory-policy noeviction"), "{:?}", health.warnings);
+}
+
+// SEC-F6
+#[tokio::test]
+async fn a_full_or_read_only_redis_refuses_writes_and_still_answers_questions() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start();
+    let state = redis(&server.url()).await;
+    let session = open(&state, "alice").await;
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    let full = state.open(&new_session("bob"), &RULES).await;
+    assert!(matches!(full, Err(StateError::Refused(_))), "{full:?}");
+    assert!(lives(&state, &session).await);
+    server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    recovers(&state).await;
+
+    let nowhere = crate::redis::free_port().to_string();
+    server.cli(&["REPLICAOF", "127.0.0.1", &nowhere]);
+    assert!(state.end(&session.sid, Cause::Logout).await.is_err());
+    server.cli(&["REPLICAOF", "NO", "ONE"]);
+    recovers(&state).await;
+    assert!(end(&state, &session).await);
+}

@@ -1,1 +1,90 @@
-//!
+//! Redis with replicas: a logout is answered only when as many have seen it as configured. And the cluster's second step.
+
+use std::time::{Duration, Instant};
+
+use doorward::state::redis::RedisState;
+use doorward::state::{Cause, Entry, Lookups, Rotation, SessionRules, Sessions, Settings, StateError};
+use doorward::token::Generation;
+
+use crate::kit::{RULES, end, lives, ms, open, redis, redis_with, salt};
+use crate::log::{read, start};
+use crate::redis::{RedisServer, available};
+
+async fn waiting_for_one(server: &RedisServer) -> RedisState {
+    redis_with(&Settings { url: server.url(), wait_replicas: 1, ..Settings::default() }).await
+}
+
+// SEC-F5
+#[tokio::test]
+async fn without_the_replicas_asked_for_nothing_that_ends_is_confirmed() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start();
+    let state = waiting_for_one(&server).await;
+    let session = open(&state, "alice").await;
+    let replayed = open(&state, "alice").await;
+    let none =
+        |answer: &Result<(), StateError>| matches!(answer, Err(StateError::NotReplicated { seen: 0, wanted: 1 }));
+    let asked = Instant::now();
+    let answer = state.end(&session.sid, Cause::Logout).await.map(drop);
+    assert!(none(&answer), "{answer:?}");
+    assert!(asked.elapsed() < Duration::from_millis(1300), "{:?}", asked.elapsed());
+    // Ended on the primary all the same.
+    assert!(!lives(&state, &session).await);
+    // A repeated logout finds nothing to end and is not confirmed either.
+    assert!(none(&state.end(&session.sid, Cause::Logout).await.map(drop)));
+    let rules = SessionRules { grace: ms(0), ..RULES };
+    state.rotate(&replayed.sid, Generation(0), &salt(), &rules).await.unwrap();
+    assert!(none(&state.rotate(&replayed.sid, Generation(0), &salt(), &rules).await.map(drop)));
+    assert!(none(&state.end_subject(session.sid.tag(), Cause::Admin, Duration::ZERO).await.map(drop)));
+    assert!(none(&state.announce(&Entry::Everything).await));
+    let health = state.health().await.unwrap();
+    assert!(health.warnings[0].contains("wait_replicas"), "{:?}", health.warnings);
+}
+
+// SEC-F5, SEC-S4
+#[tokio::test]
+async fn a_replica_that_hangs_delays_the_confirmation_and_a_repeated_logout_gets_it() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start();
+    let replica = RedisServer::start_replica_of(&server);
+    let state = waiting_for_one(&server).await;
+    let first = open(&state, "alice").await;
+    assert!(end(&state, &first).await);
+    let on_replica = replica.cli(&["EXISTS", &format!("dw:{{{}}}:s:{}", first.sid.tag(), first.sid)]);
+    assert_eq!(on_replica, "0", "answered, so seen");
+
+    let second = open(&state, "alice").await;
+    replica.freeze();
+    let answer = state.end(&second.sid, Cause::Logout).await;
+    assert!(matches!(answer, Err(StateError::NotReplicated { seen: 0, .. })), "{answer:?}");
+    replica.thaw();
+    // The session is gone already, so this confirms what was written before.
+    assert!(!end(&state, &second).await);
+    let health = state.health().await.unwrap();
+    assert_eq!(health.warnings, Vec::<String>::new());
+}
+
+// On a cluster the log is the second step: what could not write it pays later.
+#[tokio::test]
+async fn an_end_whose_log_entry_was_lost_on_a_cluster_is_told_by_the_next_step_on_its_subject() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start_cluster();
+    let state = redis(&server.cluster_url()).await;
+    let session = open(&state, "alice").await;
+    let tag = session.sid.tag();
+    let position = start(&state).await;
+    // As a crash between the steps leaves it.
+    let debt = format!("dw:{{{tag}}}:z");
+    server.cli(&["SET", &debt, "1", "PX", "60000"]);
+    server.cli(&["DEL", &format!("dw:{{{tag}}}:s:{}", session.sid)]);
+    let rotation = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.unwrap();
+    assert_eq!(rotation, Rotation::Unknown);
+    assert_eq!(read(&state, &position).await.entries, [Entry::Subject(tag)]);
+    assert_eq!(server.cli(&["EXISTS", &debt]), "0", "paid");
+}

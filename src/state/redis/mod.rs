@@ -5,27 +5,26 @@ mod codec;
 mod connect;
 mod keys;
 mod link;
+mod listing;
 mod log;
 mod lookups;
 mod scripts;
+mod steps;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fred::types::Value;
-use fred::types::config::Server;
-use tokio::time::Instant;
 
 pub use self::connect::ConnectError;
 use self::connect::Plan;
-use self::keys::{LOG, LOG_LENGTH, LOG_NUDGE, slot};
 use self::link::Link;
 use self::log::Log;
-use self::lookups::{LOOKUP_BUDGET, pipelined};
-use self::scripts::{Answer, Script, Scripts};
+use self::lookups::LOOKUP_BUDGET;
+use self::scripts::Scripts;
+use self::steps::deadline;
 use super::observe::{Observer, Op};
-use super::record::entry_parts;
 use super::{
     AtLimit, Cause, Entry, LogBatch, Lookups, NewSession, Opened, Position, Question, Rotation, Session, SessionRules,
     Sessions, Settings, Standing, StateError, StoreHealth,
@@ -34,15 +33,6 @@ use crate::clock::{Clock, Millis, Timestamp};
 use crate::metrics::Metrics;
 use crate::secret::{Digest, base64url, random_bytes};
 use crate::token::{Generation, SessionId, SubjectTag, TokenId};
-
-/// One try of a step, and all tries of it together. Every step may be sent again (SEC-R4).
-const TRY: Duration = Duration::from_millis(250);
-const IN_ALL: Duration = Duration::from_secs(1);
-const PAUSE: Duration = Duration::from_millis(50);
-/// How long the replicas get to see a change.
-const REPLICATION: Duration = Duration::from_millis(200);
-/// A listing of all sessions walks the whole key space, in pages; it ends after this long with what it has.
-const WALK: Duration = Duration::from_secs(5);
 
 /// Token state in Redis. Connections are made when first needed, so a checker holds two: one for questions, one that
 /// follows the log.
@@ -86,150 +76,12 @@ impl RedisState {
         Ok(state)
     }
 
-    /// Runs a script until it is answered, within one second, then pays what it left owing to the log.
-    async fn step(
-        &self,
-        script: &Script,
-        tag: SubjectTag,
-        args: Vec<Value>,
-        deadline: Instant,
-    ) -> Result<Answer, StateError> {
-        let tries = Tries::until(deadline);
-        let answer = loop {
-            let answer = self.scripts.run(&self.sessions, tries.budget(), script, tag, args.clone()).await;
-            if let Some(answer) = tries.settle(answer).await {
-                break answer?;
-            }
-        };
-        if answer.owed {
-            self.pay(tag, deadline).await?;
-        }
-        Ok(answer)
-    }
-
-    /// On a cluster the log lies in another slot, where no script of a subject's slot may write. So the script that ends
-    /// something leaves a debt beside it, and this second step writes the log and clears the debt; only then is the end
-    /// answered. Where it fails the caller hears so, nothing was promised, and the debt stays: the repeated call, or any
-    /// other step on this subject, pays it. Checkers that cannot be told meanwhile cannot read the log either: its slot is
-    /// down, so they stop trusting their caches by themselves.
-    async fn pay(&self, tag: SubjectTag, deadline: Instant) -> Result<(), StateError> {
-        self.tell(&Entry::Subject(tag), deadline).await?;
-        self.command("DEL", vec![keys::debt(tag)], deadline).await
-    }
-
-    /// Writes the log. Twice does no harm: readers forget twice.
-    async fn tell(&self, entry: &Entry, deadline: Instant) -> Result<(), StateError> {
-        let (kind, name) = entry_parts(entry);
-        let args: Vec<String> =
-            [LOG, "MAXLEN", "~", &LOG_LENGTH.to_string(), "*", kind, &name].map(str::to_owned).into();
-        self.command("XADD", args, deadline).await
-    }
-
-    async fn command(&self, name: &'static str, args: Vec<String>, deadline: Instant) -> Result<(), StateError> {
-        let command = [(name, args)];
-        let tries = Tries::until(deadline);
-        loop {
-            let answer = pipelined(&self.sessions, tries.budget(), &command).await;
-            if let Some(answer) = tries.settle(answer).await {
-                return answer.map(drop);
-            }
-        }
-    }
-
-    /// `Ok` when as many replicas as configured have seen everything that was written so far to the subject's server, and
-    /// to the log's. A small write before `WAIT` makes it wait also for what other connections wrote: so a repeated logout,
-    /// which changes nothing, confirms the first one.
-    async fn confirm(&self, tag: Option<SubjectTag>, deadline: Instant) -> Result<(), StateError> {
-        if self.wait_replicas == 0 {
-            return Ok(());
-        }
-        if let Some(tag) = tag {
-            self.wait_for_replicas(keys::nudge(tag), deadline).await?;
-        }
-        if tag.is_none() || self.clustered {
-            self.wait_for_replicas(LOG_NUDGE.to_owned(), deadline).await?;
-        }
-        Ok(())
-    }
-
-    async fn wait_for_replicas(&self, nudge: String, deadline: Instant) -> Result<(), StateError> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let patience = REPLICATION.min(left);
-        let home = slot(&nudge);
-        let commands = vec![
-            ("SET", home, vec![Value::from(nudge), "1".into(), "PX".into(), 1000.into()]),
-            (
-                "WAIT",
-                home,
-                vec![self.wait_replicas.into(), i64::try_from(patience.as_millis()).unwrap_or(1).max(1).into()],
-            ),
-        ];
-        let budget = (patience + PAUSE).min(left);
-        let answers = self.replication.run(budget, |wire| async move { wire.send_all(commands).await }).await?;
-        let mut answers = codec::Reply::new(answers)?;
-        answers.next()?;
-        let seen = u32::try_from(answers.unsigned()?).unwrap_or(u32::MAX);
-        if seen < self.wait_replicas {
-            return Err(StateError::NotReplicated { seen, wanted: self.wait_replicas });
-        }
-        Ok(())
-    }
-
-    async fn list(&self, tag: SubjectTag, sid: Option<&SessionId>) -> Result<Vec<Session>, StateError> {
-        let args = sid.map(|sid| Value::from(sid.to_string())).into_iter().collect();
-        let mut answer = self.step(&self.scripts.list, tag, args, deadline()).await?;
-        let mut views = answer.rest.array()?;
-        let mut sessions = Vec::new();
-        while !views.is_empty() {
-            sessions.push(views.session()?);
-        }
-        Ok(sessions)
-    }
-
     async fn end_with(&self, sid: &SessionId, salt: String) -> Result<bool, StateError> {
         let deadline = deadline();
         let args = vec![sid.to_string().into(), salt.into()];
         let answer = self.step(&self.scripts.end, sid.tag(), args, deadline).await?;
         self.confirm(Some(sid.tag()), deadline).await?;
         Ok(answer.status == "ended")
-    }
-
-    /// One page of the key space of one server: where to go on, and the subjects found.
-    async fn page(&self, node: Option<Server>, cursor: &str) -> Result<(String, Vec<SubjectTag>), StateError> {
-        let args = [cursor, "MATCH", "dw:{*}:i", "COUNT", "500", "TYPE", "zset"].map(Value::from).into();
-        let page = self.sessions.run(TRY, |wire| async move { wire.send_to(node, "SCAN", args).await }).await?;
-        let mut page = codec::Reply::new(page)?;
-        let next = page.text()?;
-        let tags = page.array()?.texts()?.iter().filter_map(|key| keys::tag_of_index(key)).collect();
-        Ok((next, tags))
-    }
-
-    async fn walk(&self, limit: usize) -> Result<Vec<Session>, StateError> {
-        let deadline = Instant::now() + WALK;
-        let nodes = if self.clustered {
-            self.sessions.run(TRY, |wire| async move { Ok(wire.nodes()) }).await?.into_iter().map(Some).collect()
-        } else {
-            vec![None]
-        };
-        let mut found = Vec::new();
-        for node in nodes {
-            let mut cursor = "0".to_owned();
-            loop {
-                let (next, tags) = self.page(node.clone(), &cursor).await?;
-                for tag in tags {
-                    found.extend(self.list(tag, None).await?);
-                    if found.len() >= limit || Instant::now() >= deadline {
-                        found.truncate(limit);
-                        return Ok(found);
-                    }
-                }
-                if next == "0" {
-                    break;
-                }
-                cursor = next;
-            }
-        }
-        Ok(found)
     }
 }
 
@@ -376,38 +228,8 @@ impl Sessions for RedisState {
     }
 }
 
+/// A denied token is remembered a little longer than it lives, for clocks that differ.
 const DENIED_LONGER: Duration = Duration::from_secs(120);
-
-fn deadline() -> Instant {
-    Instant::now() + IN_ALL
-}
-
-/// Tries of one step, until it is answered or the time is over.
-struct Tries {
-    deadline: Instant,
-}
-
-impl Tries {
-    const fn until(deadline: Instant) -> Self {
-        Self { deadline }
-    }
-
-    /// How long the next try may take.
-    fn budget(&self) -> Duration {
-        TRY.min(self.deadline.saturating_duration_since(Instant::now()))
-    }
-
-    /// The answer, if it is one or there is no time for another try; otherwise a pause before the next.
-    async fn settle<T>(&self, answer: Result<T, StateError>) -> Option<Result<T, StateError>> {
-        let again =
-            matches!(answer, Err(StateError::TimedOut(_) | StateError::Unreachable(_) | StateError::Refused(_)));
-        if !again || Instant::now() + PAUSE + TRY > self.deadline {
-            return Some(answer);
-        }
-        tokio::time::sleep(PAUSE).await;
-        None
-    }
-}
 
 fn millis(span: Duration) -> Value {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX).into()
