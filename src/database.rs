@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
@@ -73,7 +74,12 @@ pub async fn open(settings: &Settings) -> Result<Pool, DatabaseError> {
         // NORMAL loses the last commits in a power cut under WAL: a logout that was answered 2xx would come back to life.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(WAIT / 2);
-    let mut pool = SqlitePoolOptions::new().acquire_timeout(WAIT);
+    // SQLite ends a transaction by itself where the disk is full; sqlx then counts one that is not there, and the connection
+    // would refuse all later ones. It is given up instead.
+    let mut pool = SqlitePoolOptions::new().acquire_timeout(WAIT).after_release(|connection, _| {
+        let clean = !connection.is_in_transaction();
+        Box::pin(async move { Ok(clean) })
+    });
     if in_memory {
         // The data lives as long as a connection does: so one that is never given up. SQLite's shared cache would allow
         // more, but locks whole tables against readers.

@@ -1,6 +1,7 @@
 //! Health: what `/readyz` and the gRPC health service answer. Each dependency adds one probe; the app marks the end.
 //! Liveness asks nothing: while the process answers, it lives (SEC-N1).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,6 +14,7 @@ pub type Probe = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 pub struct Health {
     draining: AtomicBool,
     probes: RwLock<Vec<(String, Probe)>>,
+    remarks: RwLock<BTreeMap<String, Vec<String>>>,
 }
 
 impl Health {
@@ -23,6 +25,15 @@ impl Health {
     /// Adds a dependency under its name. Readiness needs all of them.
     pub fn add(&self, name: impl Into<String>, probe: Probe) {
         self.probes.write().unwrap_or_else(PoisonError::into_inner).push((name.into(), probe));
+    }
+
+    /// What an operator should mend of a dependency that works all the same; replaces what was said of it before.
+    pub fn set_remarks(&self, name: &str, remarks: Vec<String>) {
+        self.remarks.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), remarks);
+    }
+
+    pub fn remarks(&self) -> BTreeMap<String, Vec<String>> {
+        self.remarks.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn draining(&self) -> bool {

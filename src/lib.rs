@@ -24,7 +24,7 @@ pub mod check;
 pub mod issue;
 
 // The doors.
-// pub mod gate;
+pub mod gate;
 pub mod ops;
 pub mod web;
 

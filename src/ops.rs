@@ -37,7 +37,7 @@ async fn readyz(State(ops): State<Ops>) -> Response {
     let line = |(name, state): &(String, Result<(), String>)| json!({ "name": name, "ok": state.is_ok(), "detail": state.as_ref().err().map_or("ok", String::as_str) });
     let checks: Vec<_> = report.lines.iter().map(line).collect();
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = axum::Json(json!({ "ready": report.ready, "checks": checks }));
+    let body = axum::Json(json!({ "ready": report.ready, "checks": checks, "remarks": ops.health.remarks() }));
     (status, [(header::CACHE_CONTROL, "no-store")], body).into_response()
 }
 

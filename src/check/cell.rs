@@ -66,9 +66,11 @@ impl Cell {
         self.ends.store(ends.map_or(u64::MAX, |at| at.0), Ordering::Relaxed);
     }
 
-    /// Moves the idle end on, once the store has taken note of a use.
-    pub fn extend_idle(&self, until: Duration) {
-        self.idle_until.fetch_max(millis(until), Ordering::Relaxed);
+    /// Moves the idle end on to `until` where it lies after `near`.
+    pub fn extend_idle(&self, near: Duration, until: Duration) {
+        if self.idle_until.load(Ordering::Relaxed) > millis(near) {
+            self.idle_until.fetch_max(millis(until), Ordering::Relaxed);
+        }
     }
 
     /// Notes a use; true where the caller is to queue the cell for writing.

@@ -12,9 +12,11 @@ pub mod glob;
 pub mod headers;
 pub mod host;
 pub mod identity;
+pub mod lookup;
 pub mod path;
 pub mod policy;
 pub mod requirement;
+pub mod seen;
 #[cfg(test)]
 mod testing;
 

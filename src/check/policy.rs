@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::check::glob::Glob;
 use crate::check::host::{self, HostPattern};
 use crate::check::path::CanonicalPath;
-use crate::check::requirement::Requirement;
+use crate::check::requirement::{Require, Requirement};
 use crate::check::{CheckRequest, Denial};
-use crate::units::Span;
 
 /// One route rule. A rule with neither `allow` nor `require` asks for a valid token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,20 +36,6 @@ pub enum Allow {
     Anyone,
     /// Any valid token.
     Authenticated,
-}
-
-/// What a token's holder must have. All that is given must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Require {
-    /// One of these roles.
-    pub roles: Vec<String>,
-    /// Every one of these scopes.
-    pub scopes: Vec<String>,
-    /// Every one of these authentication methods (RFC 8176).
-    pub amr: Vec<String>,
-    /// At most this long since the subject signed in (`auth_time`).
-    pub max_auth_age: Option<Span>,
 }
 
 /// The compiled rules.

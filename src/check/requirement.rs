@@ -3,10 +3,27 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::check::Denial;
-use crate::check::policy::Require;
 use crate::clock::Timestamp;
 use crate::token::Claims;
+use crate::units::Span;
+
+/// What a token's holder must have. All that is given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Require {
+    /// One of these roles.
+    pub roles: Vec<String>,
+    /// Every one of these scopes.
+    pub scopes: Vec<String>,
+    /// Every one of these authentication methods (RFC 8176).
+    pub amr: Vec<String>,
+    /// At most this long since the subject signed in (`auth_time`).
+    pub max_auth_age: Option<Span>,
+}
 
 /// A checked [`Require`]. All that is given must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{ConfigArgs, Outcome, terminal};
+use super::{ConfigArgs, Outcome};
 use crate::app::{self, ServeOptions};
 use crate::config::{Loaded, Role, Severity};
 use crate::logging;
@@ -70,7 +70,6 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) fn run(self) -> Outcome {
-        terminal::talk("This is a demo: everything is in memory and nothing is kept.");
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(app::demo(self.once))
     }
 }

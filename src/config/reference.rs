@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::check::policy::{Require, RuleSettings};
+use crate::check::policy::RuleSettings;
+use crate::check::requirement::Require;
 use crate::config::Config;
 use crate::config::overlay::variable;
 use crate::config::reserved::{Client, KEYS, Provider, Reserved};

@@ -42,7 +42,7 @@ impl House {
         B::Error: Into<BoxError>,
     {
         let pulse = Pulse::new();
-        let io = TokioIo::new(Watched::new(socket, Arc::clone(&pulse)));
+        let io = TokioIo::new(Watched::new(socket, Arc::clone(&pulse), self.limits.unasked()));
         let (beats, house) = (Arc::clone(&pulse), Arc::clone(&self));
         let service = service_fn(move |request: Request<Incoming>| {
             let in_flight = beats.begin();
@@ -60,7 +60,7 @@ impl House {
         });
 
         let mut connection = pin!(self.protocols.serve_connection(io, service));
-        let mut alarm = pin!(tokio::time::sleep(self.limits.first_byte));
+        let mut alarm = pin!(tokio::time::sleep(self.limits.look_again()));
         let mut closing = pin!(self.drain.closing());
         let mut told = false;
         loop {

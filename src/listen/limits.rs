@@ -81,7 +81,13 @@ impl Limits {
 
     /// How often a supervisor looks at a connection that needs nothing yet: the error of the times above.
     pub(super) fn look_again(&self) -> Duration {
-        self.head.min(self.write).min(self.first_byte).min(self.linger) / 2
+        self.first_byte.min(self.head).min(self.write) / 2
+    }
+
+    /// How much may come on one connection between two requests. Bodies are bounded by the windows; beyond twice those
+    /// it is a flood of frames that ask for nothing: pings, settings, empty data (CVE-2019-9512, 9515, 9518).
+    pub(super) fn unasked(&self) -> u64 {
+        2 * 4 * u64::from(self.window)
     }
 
     pub(super) fn protocols(&self) -> Builder<TokioExecutor> {

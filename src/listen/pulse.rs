@@ -27,6 +27,8 @@ pub(super) struct Pulse {
     opening: AtomicU8,
     /// Requests begun whose answer is not fully handed over yet.
     in_flight: AtomicUsize,
+    /// Bytes read since the last request began: bodies, or frames that ask for nothing.
+    unasked: AtomicU64,
     first_byte: Since,
     /// HTTP/1: bytes of a request came, its head is not complete yet.
     head: Since,
@@ -53,6 +55,7 @@ impl Pulse {
             born: Instant::now(),
             opening: AtomicU8::new(0),
             in_flight: AtomicUsize::new(0),
+            unasked: AtomicU64::new(0),
             first_byte: Since::default(),
             head: Since::default(),
             idle: Since::default(),
@@ -61,10 +64,10 @@ impl Pulse {
         })
     }
 
-    /// Bytes came.
-    pub(super) fn read(&self, bytes: &[u8]) {
+    /// Bytes came. Gives how many since the last request began.
+    pub(super) fn read(&self, bytes: &[u8]) -> u64 {
         if bytes.is_empty() {
-            return;
+            return 0;
         }
         let opening = self.opening.load(Ordering::Relaxed);
         if opening < HTTP_2 {
@@ -81,6 +84,9 @@ impl Pulse {
         if self.opening.load(Ordering::Relaxed) != HTTP_2 && self.in_flight.load(Ordering::Relaxed) == 0 {
             self.head.mark(self.born);
         }
+        let unasked = self.unasked.load(Ordering::Relaxed) + bytes.len() as u64;
+        self.unasked.store(unasked, Ordering::Relaxed);
+        unasked
     }
 
     pub(super) fn wrote(&self, stalled: bool) {
@@ -94,6 +100,7 @@ impl Pulse {
     /// A request's head is complete. Ends when the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.head.clear();
+        self.unasked.store(0, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(Arc::clone(self))
     }

@@ -24,13 +24,15 @@ pub(super) enum Socket {
 pub(super) struct Watched {
     socket: Socket,
     pulse: Arc<Pulse>,
+    /// The most a client may send between two requests.
+    unasked: u64,
     /// Bytes thrown away since our side was closed; `None` while it is open.
     discarded: Option<usize>,
 }
 
 impl Watched {
-    pub(super) fn new(socket: Socket, pulse: Arc<Pulse>) -> Self {
-        Self { socket, pulse, discarded: None }
+    pub(super) fn new(socket: Socket, pulse: Arc<Pulse>, unasked: u64) -> Self {
+        Self { socket, pulse, unasked, discarded: None }
     }
 }
 
@@ -47,7 +49,9 @@ impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(on_socket!(self.as_mut(), stream => Pin::new(stream).poll_read(cx, buf)))?;
-        self.pulse.read(&buf.filled()[before..]);
+        if self.pulse.read(&buf.filled()[before..]) > self.unasked {
+            return Poll::Ready(Err(io::Error::other("far too much came that asks for nothing")));
+        }
         Poll::Ready(Ok(()))
     }
 }

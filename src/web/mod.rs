@@ -17,6 +17,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 use crate::check::Denial;
+use crate::check::checker::Checker;
 use crate::check::identity::Identity;
 use crate::issue::Issuer;
 use crate::issue::trusted::TrustedCallers;
@@ -26,6 +27,13 @@ use crate::listen::peer::TrustedProxies;
 #[async_trait]
 pub trait Authenticates: Send + Sync {
     async fn authenticate(&self, token: &str) -> Result<Arc<Identity>, Denial>;
+}
+
+#[async_trait]
+impl Authenticates for Checker {
+    async fn authenticate(&self, token: &str) -> Result<Arc<Identity>, Denial> {
+        self.authenticate(token).await
+    }
 }
 
 /// The public keys as a JWK Set, as of now.

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The default user's password.
-pub const PASSWORD: &str = "s3cret/of:tests";
+pub(crate) const PASSWORD: &str = "s3cret/of:tests";
 /// The same, percent-encoded for a URL.
-pub const PASSWORD_IN_URL: &str = "s3cret%2Fof%3Atests";
+pub(crate) const PASSWORD_IN_URL: &str = "s3cret%2Fof%3Atests";
 
 /// Whether tests can have Redis here. Where not, they say so and pass: only Debian's base is promised.
-pub fn available() -> bool {
+pub(crate) fn available() -> bool {
     let found = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok();
     if !found {
         eprintln!("SKIPPED: redis-server is not installed");
@@ -25,7 +25,7 @@ pub fn available() -> bool {
     found
 }
 
-pub struct RedisServer {
+pub(crate) struct RedisServer {
     child: Option<Child>,
     dir: TempDir,
     port: u16,
@@ -35,12 +35,12 @@ pub struct RedisServer {
 
 impl RedisServer {
     /// With a password, an append-only file, and nothing else.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
     /// Options as on the command line of `redis-server`.
-    pub fn start_with(options: &[&str]) -> Self {
+    pub(crate) fn start_with(options: &[&str]) -> Self {
         let options = options.iter().map(|&option| option.to_owned()).collect();
         let mut server = Self {
             child: None,
@@ -54,7 +54,7 @@ impl RedisServer {
     }
 
     /// With TLS too, under a certificate for `localhost` of an authority made for this test.
-    pub fn start_with_tls() -> Self {
+    pub(crate) fn start_with_tls() -> Self {
         let mut server = Self {
             child: None,
             dir: tempfile::tempdir().expect("a temporary directory"),
@@ -81,10 +81,9 @@ impl RedisServer {
     }
 
     /// A replica of another server.
-    pub fn start_replica_of(primary: &Self) -> Self {
+    pub(crate) fn start_replica_of(primary: &Self) -> Self {
         let port = primary.port.to_string();
-        let replica =
-            Self::start_with(&["--replicaof", "127.0.0.1", &port, "--masterauth", PASSWORD]);
+        let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port, "--masterauth", PASSWORD]);
         replica.wait_until("it follows its primary", || {
             replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
         });
@@ -92,8 +91,8 @@ impl RedisServer {
     }
 
     /// A cluster of one server that has every slot: enough to forbid what crosses slots.
-    pub fn start_cluster() -> Self {
-        let server = Self::start_with(&["--cluster-enabled", "yes"]);
+    pub(crate) fn start_cluster() -> Self {
+        let server = Self::start_with(&["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"]);
         let slots: Vec<String> = (0..16384).map(|slot| slot.to_string()).collect();
         let mut command = vec!["CLUSTER", "ADDSLOTS"];
         command.extend(slots.iter().map(String::as_str));
@@ -102,32 +101,32 @@ impl RedisServer {
         server
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://:{PASSWORD_IN_URL}@127.0.0.1:{}", self.port)
     }
 
-    pub fn url_as(&self, user: &str, password: &str) -> String {
+    pub(crate) fn url_as(&self, user: &str, password: &str) -> String {
         format!("redis://{user}:{password}@127.0.0.1:{}", self.port)
     }
 
-    pub fn cluster_url(&self) -> String {
+    pub(crate) fn cluster_url(&self) -> String {
         format!("redis-cluster://:{PASSWORD_IN_URL}@127.0.0.1:{}", self.port)
     }
 
-    pub fn unix_url(&self) -> String {
+    pub(crate) fn unix_url(&self) -> String {
         format!("unix://:{PASSWORD_IN_URL}@localhost{}", self.socket().display())
     }
 
-    pub fn tls_url(&self) -> String {
+    pub(crate) fn tls_url(&self) -> String {
         format!("rediss://:{PASSWORD_IN_URL}@localhost:{}", self.tls_port.expect("started with TLS"))
     }
 
     /// The authority that signed the server's certificate.
-    pub fn ca_file(&self) -> PathBuf {
+    pub(crate) fn ca_file(&self) -> PathBuf {
         self.dir.path().join("ca.crt")
     }
 
@@ -136,7 +135,7 @@ impl RedisServer {
     }
 
     /// Runs a command as the default user and gives its output.
-    pub fn cli(&self, args: &[&str]) -> String {
+    pub(crate) fn cli(&self, args: &[&str]) -> String {
         let output = Command::new("redis-cli")
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "--no-auth-warning", "-a", PASSWORD])
             .args(args)
@@ -145,12 +144,12 @@ impl RedisServer {
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
-    pub fn flush_all(&self) {
+    pub(crate) fn flush_all(&self) {
         assert_eq!(self.cli(&["FLUSHALL"]), "OK");
     }
 
     /// Ends the process as a crash would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("it was running");
             child.wait().expect("it ends");
@@ -158,17 +157,17 @@ impl RedisServer {
     }
 
     /// Starts it again where it was, with what it had kept.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.kill();
         self.run();
     }
 
     /// Stops the process without closing its connections (SIGSTOP).
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.signal("-STOP");
     }
 
-    pub fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         self.signal("-CONT");
     }
 
@@ -178,7 +177,7 @@ impl RedisServer {
         assert!(sent.success());
     }
 
-    pub fn wait_until(&self, what: &str, fact: impl Fn() -> bool) {
+    pub(crate) fn wait_until(&self, what: &str, fact: impl Fn() -> bool) {
         let start = Instant::now();
         while !fact() {
             assert!(start.elapsed() < Duration::from_secs(15), "in vain waited until {what}");
@@ -191,7 +190,7 @@ impl RedisServer {
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--unixsocket", &self.socket().display().to_string(), "--unixsocketperm", "700"])
             .args(["--dir", &self.dir.path().display().to_string(), "--requirepass", PASSWORD])
-            .args(["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--daemonize", "no"])
+            .args(["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no"])
             .args(["--repl-diskless-sync-delay", "0", "--loglevel", "warning"])
             .args(&self.options)
             .stdout(Stdio::null())
@@ -215,7 +214,7 @@ impl Drop for RedisServer {
     }
 }
 
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it has an address").port()
 }
@@ -227,11 +226,27 @@ fn make_certificates(dir: &Path) {
     };
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
     fs::write(dir.join("ext"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").expect("writable");
-    run(&[&["req", "-x509", "-days", "2", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.crt"], &key[..]]
-        .concat());
+    run(&[
+        &["req", "-x509", "-days", "2", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.crt"],
+        &key[..],
+    ]
+    .concat());
     run(&[&["req", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"], &key[..]].concat());
     run(&[
-        "x509", "-req", "-days", "2", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
-        "-extfile", "ext", "-out", "server.crt",
+        "x509",
+        "-req",
+        "-days",
+        "2",
+        "-in",
+        "server.csr",
+        "-CA",
+        "ca.crt",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-extfile",
+        "ext",
+        "-out",
+        "server.crt",
     ]);
 }

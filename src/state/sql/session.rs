@@ -195,7 +195,7 @@ pub(super) async fn touch(step: &mut Step<'_>, sid: &SessionId, at: Millis, idle
     let until = signed(at.plus(idle).0);
     sqlx::query(
         "UPDATE state_session SET seen_at = ?, expires_at = CASE WHEN expires_at > ? THEN expires_at \
-         WHEN ends_at < ? THEN ends_at ELSE ? END WHERE sid = ? AND expires_at > ? AND seen_at < ?",
+         WHEN ends_at < ? THEN ends_at ELSE ? END WHERE sid = ? AND expires_at > ? AND seen_at <= ?",
     )
     .bind(signed(at.0))
     .bind(until)

@@ -1,8 +1,10 @@
 //! Access tokens: JWTs of RFC 9068 shape, signed and verified (RFC 7519, RFC 8725). The words and the errors.
 //!
-//! `sign` makes our tokens, `claims` reads verified payloads, `verify` holds every issuer's keys and decides.
+//! `sign` makes our tokens; `profile` says whose tokens count and by which keys, `claims` reads verified payloads, and
+//! `verify` decides.
 
 pub mod claims;
+pub mod profile;
 pub mod sign;
 pub mod verify;
 
@@ -10,8 +12,9 @@ use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
 use crate::token::{Holder, SessionId, TokenId};
 
+pub use self::profile::{OwnKeys, OwnProfile, SetupError};
 pub use self::sign::{Signer, sign_claims};
-pub use self::verify::{OwnKeys, OwnProfile, SetupError, Verifier};
+pub use self::verify::Verifier;
 
 /// The media type of access tokens in `typ` (RFC 9068 section 2.1).
 pub const ACCESS_TYPE: &str = "at+jwt";

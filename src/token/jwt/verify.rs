@@ -5,7 +5,6 @@
 //! key sets are swapped underneath it.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,54 +14,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Timestamp;
 use crate::token::jws::Compact;
-use crate::token::jwt::claims::{Expected, Expiry};
-use crate::token::keys::set::{Candidate, KeySet};
-use crate::token::keys::signing::read_secret;
+use crate::token::jwt::claims::Expiry;
+use crate::token::jwt::profile::{OwnKeys, OwnProfile, Profile, SetupError};
+use crate::token::keys::KeyRing;
+use crate::token::keys::set::Candidate;
 use crate::token::keys::verification::VerificationKey;
-use crate::token::keys::{Algorithm, KeyError, KeyRing, files};
-use crate::token::remote::source::{Pace, Source, SourceView};
-use crate::token::remote::{IssuerSettings, Place, PlaceError};
+use crate::token::remote::IssuerSettings;
+use crate::token::remote::source::{Source, SourceView};
 use crate::token::{Claims, TokenError};
 
 /// So many signatures are tried for one token, however many issuers use one `kid`.
 const MAX_TRIES: usize = 8;
-
-/// What our own tokens say: `auth.issuer` and `auth.audience`.
-#[derive(Clone, Debug)]
-pub struct OwnProfile {
-    pub issuer: String,
-    pub audience: Vec<String>,
-}
-
-/// Where the keys of our own tokens come from.
-#[derive(Clone, Debug)]
-pub enum OwnKeys {
-    /// The issuer's ring, in the same process.
-    Ring(Arc<KeyRing>),
-    /// The check role: `check.jwks`, `check.hs256_secret_file`, or both. Empty means not given.
-    Remote { jwks: String, hs256_secret_file: String },
-}
-
-/// Why there is no verifier: something in the configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    #[error("issuers: `{issuer}`: {source}")]
-    Place { issuer: String, source: PlaceError },
-    #[error("issuers: an issuer has no `issuer`")]
-    Nameless,
-    #[error("issuers: `{0}` is our own issuer (auth.issuer); its tokens are verified with our own keys")]
-    OwnIssuer(String),
-    #[error("issuers: `{0}` is listed twice")]
-    Twice(String),
-    #[error("issuers: `{0}` lists HS256: a foreign issuer's keys are public ones")]
-    SharedSecret(String),
-    #[error("check.jwks: {0}")]
-    Jwks(PlaceError),
-    #[error("role check needs the issuer's public keys: set check.jwks to its /.well-known/jwks.json or to a file")]
-    NoOwnKeys,
-    #[error(transparent)]
-    Key(#[from] KeyError),
-}
 
 /// Verifies access tokens of our own and of the configured foreign issuers.
 #[derive(Debug)]
@@ -71,14 +33,6 @@ pub struct Verifier {
     profiles: Vec<Profile>,
     /// Revoked key ids of our own: no later JWKS brings them back (SEC-K3).
     removed: ArcSwap<HashSet<Box<str>>>,
-}
-
-#[derive(Debug)]
-struct Profile {
-    expected: Expected,
-    /// The ring's keys, or the check role's shared secret.
-    local: ArcSwap<KeySet>,
-    remote: Option<Arc<Source>>,
 }
 
 impl Verifier {
@@ -208,65 +162,6 @@ impl Verifier {
     fn remotes(&self) -> impl Iterator<Item = &Arc<Source>> {
         self.profiles.iter().filter_map(|profile| profile.remote.as_ref())
     }
-}
-
-impl Profile {
-    fn own(own: OwnProfile, keys: OwnKeys) -> Result<Self, SetupError> {
-        let issuer: Arc<str> = own.issuer.into();
-        let (local, remote) = match keys {
-            OwnKeys::Ring(ring) => (ring.key_set(), None),
-            OwnKeys::Remote { jwks, hs256_secret_file } => {
-                if jwks.is_empty() && hs256_secret_file.is_empty() {
-                    return Err(SetupError::NoOwnKeys);
-                }
-                let remote = if jwks.is_empty() {
-                    None
-                } else {
-                    let place = Place::of_url_or_file(&jwks).map_err(SetupError::Jwks)?;
-                    Some(Arc::new(Source::new(Arc::clone(&issuer), place, Vec::new(), Pace::OWN)))
-                };
-                (shared_secret(&hs256_secret_file)?, remote)
-            }
-        };
-        let expected = Expected::own(issuer, own.audience);
-        Ok(Self { expected, local: ArcSwap::from_pointee(local), remote })
-    }
-
-    fn foreign(settings: &IssuerSettings) -> Result<Self, SetupError> {
-        if settings.algorithms.contains(&Algorithm::HS256) {
-            return Err(SetupError::SharedSecret(settings.issuer.clone()));
-        }
-        let expected = Expected::foreign(settings);
-        let place =
-            Place::of(settings).map_err(|source| SetupError::Place { issuer: settings.issuer.clone(), source })?;
-        let allowed = settings.algorithms.clone();
-        let source = Source::new(Arc::clone(&expected.issuer), place, allowed, Pace::FOREIGN);
-        Ok(Self { expected, local: ArcSwap::default(), remote: Some(Arc::new(source)) })
-    }
-
-    fn key_sets(&self) -> impl Iterator<Item = arc_swap::Guard<Arc<KeySet>>> {
-        [Some(self.local.load()), self.remote.as_ref().map(|source| source.keys())].into_iter().flatten()
-    }
-}
-
-/// The check role's HS256 secret. The issuer's `<kid>.hs256` names its key; any other file name fits every `kid`.
-fn shared_secret(file: &str) -> Result<KeySet, SetupError> {
-    let mut set = KeySet::default();
-    if file.is_empty() {
-        return Ok(set);
-    }
-    tracing::warn!("check.hs256_secret_file: whoever reads it can make tokens; prefer an asymmetric keys.algorithm");
-    let path = Path::new(file);
-    let unusable = |reason| KeyError::Unusable {
-        file: path.to_owned(),
-        reason,
-        fix: "copy the issuer's .hs256 file from its key directory",
-    };
-    let text = files::read_private(path)?;
-    let key = read_secret(&text).and_then(|bytes| VerificationKey::secret(&bytes)).map_err(unusable)?;
-    let kid = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".hs256"));
-    set.insert(kid, key, None).expect("the set was empty");
-    Ok(set)
 }
 
 /// One token before the keys that may have signed it.

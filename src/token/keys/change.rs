@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::token::keys::files;
 use crate::token::keys::manifest::{Entry, Manifest};
+use crate::token::keys::new_key::make;
 use crate::token::keys::ring::KeyRing;
-use crate::token::keys::signing::SigningKey;
-use crate::token::keys::{Algorithm, KeyError, KeyState, KeyView, RingRules, Settings};
+use crate::token::keys::{KeyError, KeyState, KeyView, RingRules, Settings};
 
 /// What a rotation did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -109,18 +109,6 @@ fn open(settings: &Settings, rules: RingRules) -> Result<(files::Lock, KeyRing),
     }
     let ring = KeyRing::read(settings, rules)?;
     Ok((lock, ring))
-}
-
-/// Writes a new key; to be called under the lock. Its times come first: a reader that sees the key knows them.
-pub(super) fn make(settings: &Settings, active_from: Option<Timestamp>, now: Timestamp) -> Result<String, KeyError> {
-    let dir = Path::new(&settings.dir);
-    let (key, text) = SigningKey::generate(settings.algorithm)?;
-    let mut manifest = Manifest::read(dir)?;
-    manifest.keys.insert(key.kid().to_owned(), Entry { algorithm: settings.algorithm, created: now, active_from });
-    manifest.write(dir)?;
-    let ending = if settings.algorithm == Algorithm::HS256 { "hs256" } else { "pem" };
-    files::write_private(dir, &format!("{}.{ending}", key.kid()), text.as_bytes())?;
-    Ok(key.kid().to_owned())
 }
 
 fn set_active_from(settings: &Settings, key: &KeyView, at: Timestamp, now: Timestamp) -> Result<(), KeyError> {

@@ -1,16 +1,16 @@
-//! The files of the key directory: read only when nobody else may, written atomically, one writer at a time.
+//! Secret files, and the key directory they are in: read only when nobody else may, written atomically, one writer at a time.
 //!
 //! A file any user may read or change is refused (SEC-K6). Read access for the group is allowed: that is how Kubernetes
 //! hands a secret to a process that is not root.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::secret::{Digest, base64url, random_bytes};
+use crate::secret::{base64url, random_bytes};
 use crate::token::keys::{KeyError, Settings};
 
 /// Where the server's secret is kept when `keys.secret_file` names no other file.
@@ -36,49 +36,6 @@ pub fn read_private(file: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
     handle.take(MAX_FILE).read_to_end(&mut bytes).map_err(KeyError::unreadable(file))?;
     Ok(bytes)
-}
-
-/// A file of the directory that holds a key, by its name's ending.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyFile {
-    Pem(PathBuf),
-    Hs256 { file: PathBuf, kid: String },
-}
-
-impl KeyFile {
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Pem(file) | Self::Hs256 { file, .. } => file,
-        }
-    }
-}
-
-/// The directory's key files in the order of their names; hidden files and all others are not doorward's. Empty where
-/// there is no such directory.
-///
-/// # Errors
-/// [`KeyError::Unreadable`].
-pub fn list(dir: &Path) -> Result<Vec<KeyFile>, KeyError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(KeyError::Unreadable { file: dir.to_owned(), source }),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let file = entry.map_err(KeyError::unreadable(dir))?.path();
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with('.') {
-            continue;
-        }
-        if name.ends_with(".pem") {
-            files.push(KeyFile::Pem(file));
-        } else if let Some(kid) = name.strip_suffix(".hs256") {
-            files.push(KeyFile::Hs256 { kid: kid.to_owned(), file });
-        }
-    }
-    files.sort_by(|left, right| left.path().cmp(right.path()));
-    Ok(files)
 }
 
 /// Makes the directory for its owner alone, where it is missing.
@@ -138,25 +95,6 @@ pub fn write_private(dir: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Ke
 /// [`KeyError::Unwritable`].
 pub fn remove(file: &Path) -> Result<(), KeyError> {
     fs::remove_file(file).map_err(KeyError::unwritable(file))
-}
-
-/// Changes whenever a file of the directory (or the secret's file) does: what the reload loop compares. Looks at names,
-/// times, sizes and inodes, so it is cheap, and sees a swapped symbolic link too.
-pub fn fingerprint(settings: &Settings) -> Digest {
-    let dir = Path::new(&settings.dir);
-    let mut files: Vec<PathBuf> = list(dir).unwrap_or_default().iter().map(|file| file.path().to_owned()).collect();
-    files.push(dir.join(MANIFEST));
-    files.push(secret_path(settings));
-    let mut seen = Vec::new();
-    for file in files {
-        if let Ok(of) = fs::metadata(&file) {
-            seen.extend_from_slice(file.as_os_str().as_encoded_bytes());
-            for number in [of.mtime() as u64, of.mtime_nsec() as u64, of.len(), of.ino()] {
-                seen.extend_from_slice(&number.to_be_bytes());
-            }
-        }
-    }
-    Digest::of(&seen)
 }
 
 pub fn secret_path(settings: &Settings) -> PathBuf {

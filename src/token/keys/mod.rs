@@ -7,7 +7,9 @@ pub mod change;
 pub mod ed25519;
 pub mod files;
 pub mod jwk;
+pub mod key_file;
 pub mod manifest;
+mod new_key;
 pub mod ring;
 pub mod rsa;
 pub mod set;
@@ -106,6 +108,18 @@ pub struct RingRules {
     pub publish_ahead: Duration,
     /// How long a superseded key still verifies: the life of an access token, and some leeway.
     pub keep_after: Duration,
+}
+
+impl RingRules {
+    /// The `max-age` of our JWKS.
+    pub const PUBLISH_AHEAD: Duration = Duration::from_secs(300);
+    /// The clocks of issuer and verifiers may differ by this much before a superseded key is missed.
+    const LEEWAY: Duration = Duration::from_secs(60);
+
+    /// For access tokens of this life.
+    pub const fn of(access_lifetime: Duration) -> Self {
+        Self { publish_ahead: Self::PUBLISH_AHEAD, keep_after: access_lifetime.saturating_add(Self::LEEWAY) }
+    }
 }
 
 /// Where a key stands; it follows from times alone, so all processes that share the directory agree.

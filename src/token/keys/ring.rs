@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
 use crate::secret::Secret;
-use crate::token::keys::files::{self, KeyFile};
+use crate::token::keys::files;
 use crate::token::keys::manifest::Manifest;
 use crate::token::keys::set::KeySet;
 use crate::token::keys::signing::{SigningKey, fresh_secret_text, read_secret};
-use crate::token::keys::{Algorithm, KeyError, KeyState, KeyView, RingRules, Settings, UnusableKey, change};
+use crate::token::keys::{Algorithm, KeyError, KeyState, KeyView, RingRules, Settings, key_file, new_key};
 
 /// An immutable snapshot of the key directory.
 #[derive(Debug)]
@@ -62,15 +62,15 @@ impl KeyRing {
     pub fn load_or_create(settings: &Settings, rules: RingRules, now: Timestamp) -> Result<Self, KeyError> {
         let dir = Path::new(&settings.dir);
         let lacks_secret = || settings.secret_file.is_empty() && !files::secret_path(settings).exists();
-        if files::list(dir)?.is_empty() || lacks_secret() {
+        if key_file::list(dir)?.is_empty() || lacks_secret() {
             files::make_dir(dir)?;
             let lock = files::lock(dir)?;
             // Another process may have been first.
             if lacks_secret() {
                 files::write_private(dir, files::SECRET, fresh_secret_text().as_bytes())?;
             }
-            if files::list(dir)?.is_empty() {
-                change::make(settings, Some(now), now)?;
+            if key_file::list(dir)?.is_empty() {
+                new_key::make(settings, Some(now), now)?;
             }
             drop(lock);
         }
@@ -82,8 +82,9 @@ impl KeyRing {
         let dir = PathBuf::from(&settings.dir);
         let manifest = Manifest::read(&dir)?;
         let mut keys: Vec<Member> = Vec::new();
-        for file in files::list(&dir)? {
-            let key = read_key(&file, &manifest, settings.algorithm)?;
+        for file in key_file::list(&dir)? {
+            let listed = |kid: &str| manifest.keys.get(kid).map_or(settings.algorithm, |entry| entry.algorithm);
+            let key = file.read(|kid| Some(listed(kid)))?;
             if let Some(first) = keys.iter().find(|member| member.key.kid() == key.kid()) {
                 return Err(KeyError::DoubledKid {
                     kid: key.kid().to_owned(),
@@ -192,36 +193,11 @@ impl KeyRing {
     }
 }
 
-fn read_key(file: &KeyFile, manifest: &Manifest, configured: Algorithm) -> Result<SigningKey, KeyError> {
-    let bytes = files::read_private(file.path())?;
-    let key = match file {
-        KeyFile::Pem(_) => {
-            SigningKey::from_pem(&bytes, |kid| Some(manifest.keys.get(kid).map_or(configured, |entry| entry.algorithm)))
-        }
-        KeyFile::Hs256 { kid, .. } => SigningKey::from_secret_text(kid, &bytes),
-    };
-    key.map_err(|reason| KeyError::Unusable { file: file.path().to_owned(), reason, fix: fix_for(file, reason) })
-}
-
-/// What to do about a key that is refused.
-fn fix_for(file: &KeyFile, reason: UnusableKey) -> &'static str {
-    match file {
-        KeyFile::Hs256 { .. } => SECRET_FIX,
-        KeyFile::Pem(_) if reason.0.contains("RS256") => "set keys.algorithm to RS256 or PS256",
-        KeyFile::Pem(_) if reason.0.contains("PKCS#8") => {
-            "turn it into PKCS#8: openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW"
-        }
-        KeyFile::Pem(_) => "replace it by a key that `doorward key generate` made, or remove it",
-    }
-}
-
-const SECRET_FIX: &str = "make another: head -c 32 /dev/urandom | basenc --base64url";
-
 fn read_secret_file(file: &Path) -> Result<Vec<u8>, KeyError> {
     let text = files::read_private(file)?;
     read_secret(&text).map(|bytes| bytes.to_vec()).map_err(|reason| KeyError::Unusable {
         file: file.to_owned(),
         reason,
-        fix: SECRET_FIX,
+        fix: key_file::SECRET_FIX,
     })
 }

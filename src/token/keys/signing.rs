@@ -16,6 +16,7 @@ use rustls::pki_types::pem::{PemObject, SectionKind};
 use zeroize::Zeroizing;
 
 use crate::secret::{base64url, from_base64url, random_bytes};
+use crate::token::jws::MAX_KID;
 use crate::token::keys::verification::{MIN_SECRET, VerificationKey};
 use crate::token::keys::{Algorithm, KeyError, UnusableKey};
 
@@ -59,6 +60,9 @@ impl SigningKey {
     /// # Errors
     /// [`UnusableKey`] for less than 32 bytes or another form.
     pub fn from_secret_text(kid: &str, text: &[u8]) -> Result<Self, UnusableKey> {
+        if !(1..=MAX_KID).contains(&kid.len()) {
+            return Err(UnusableKey("a key id (the file's name) that is empty or of more than 128 bytes"));
+        }
         let bytes = read_secret(text)?;
         let verification = VerificationKey::secret(&bytes)?;
         Ok(Self { kid: kid.to_owned(), key: EncodingKey::from_secret(&bytes), verification })

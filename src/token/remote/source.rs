@@ -202,9 +202,11 @@ impl Source {
             _ => self.pace.every,
         };
         let failures = self.progress().failures;
+        // Without any key nothing can be verified: then it is worth asking often.
+        let longest = if self.keys.load().is_empty() { every.min(Duration::from_secs(5)) } else { every };
         let pause = match failures {
             0 => every,
-            _ => every.min(Duration::from_millis(500) * 2_u32.saturating_pow(failures.min(16))),
+            _ => longest.min(Duration::from_millis(500) * 2_u32.saturating_pow(failures.min(16))),
         };
         let [random] = random_bytes::<1>();
         pause.mul_f64(0.9 + f64::from(random) / 1280.0)

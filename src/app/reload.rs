@@ -1,0 +1,65 @@
+//! Changes while running: SIGHUP, a changed configuration file, a changed key directory. All or nothing: where anything
+//! can't be used, the log says what, and all that ran before goes on (SEC-P14).
+
+use anyhow::{Context, Result};
+
+use crate::app::running::{Reloads, trusted_callers};
+use crate::audit::{self, About, Event};
+use crate::check::headers::HeaderPlan;
+use crate::check::policy::Policy;
+use crate::config::{self, Loaded, Watch};
+use crate::logging;
+
+pub(super) struct Reloading {
+    loaded: Loaded,
+    watch: Watch,
+}
+
+impl Reloading {
+    pub(super) fn new(loaded: Loaded) -> Self {
+        let watch = Watch::new(loaded.watched.clone());
+        Self { loaded, watch }
+    }
+
+    /// Returns when a file that matters has changed.
+    pub(super) async fn changed(&mut self) {
+        self.watch.changed().await;
+    }
+
+    pub(super) fn config(&self) -> &config::Config {
+        &self.loaded.config
+    }
+
+    /// Takes over what has changed: rules, headers, keys, trusted callers, the log level. The rest asks for a restart.
+    pub(super) async fn apply(&mut self, to: &Reloads) {
+        let outcome = match self.try_apply(to).await {
+            Ok(()) => "reloaded",
+            Err(failure) => {
+                tracing::error!("the changed configuration is not used; what was loaded before goes on: {failure:#}");
+                "refused"
+            }
+        };
+        audit::record(Event::ConfigChange, About { outcome, ..About::default() });
+    }
+
+    async fn try_apply(&mut self, to: &Reloads) -> Result<()> {
+        let fresh = config::reload(&self.loaded)?;
+        let config = &fresh.config;
+        let policy = Policy::compile(&config.check.rules, to.dev).context("check.rules")?;
+        let plan = HeaderPlan::new(&config.check.headers).context("check.headers")?;
+        if let Some(plane) = &to.session_plane {
+            let callers = trusted_callers(config, plane.address, to.dev).context("auth.trusted_login")?;
+            // The one step that can still fail comes before those that cannot.
+            plane.keys.reload(config).await?;
+            plane.desk.callers.store(callers.into());
+        }
+        to.checker.reload(policy, plan);
+        logging::set_level(config.logging.level);
+        for notice in &fresh.notices {
+            tracing::warn!(key = %notice.key, "{notice}");
+        }
+        self.watch.follow(fresh.watched.clone());
+        self.loaded = fresh;
+        Ok(())
+    }
+}

@@ -1,0 +1,327 @@
+//! A running doorward: the parts of its role behind their open doors, and the way they end.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::keys::Keys;
+use crate::app::{ServeOptions, Store};
+use crate::check::activity::Activity;
+use crate::check::checker::{self, Checker};
+use crate::check::follower::Follower;
+use crate::check::headers::HeaderPlan;
+use crate::check::policy::Policy;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Role};
+use crate::gate::{Gate, GateSettings};
+use crate::health::Health;
+use crate::issue::trusted::TrustedCallers;
+use crate::issue::{self, Issuer};
+use crate::listen::address::{Address, Listener};
+use crate::listen::drain::Drain;
+use crate::listen::limits::Limits;
+use crate::listen::peer::{Peer, TrustedProxies};
+use crate::listen::routed;
+use crate::listen::serve::{Drained, serve};
+use crate::metrics::Metrics;
+use crate::ops;
+use crate::state::Lookups;
+use crate::token::jwt::{OwnKeys, OwnProfile, Signer, Verifier};
+use crate::token::keys::{KeyRing, RingRules};
+use crate::web::{self, Desk};
+
+/// What refresh tokens' MACs are derived under; changing it voids every refresh token there is.
+const REFRESH_LABEL: &str = "refresh token";
+const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Where the doors are, as bound; a role that does not open one has none.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    pub public: Option<Address>,
+    pub check: Option<Address>,
+    pub ops: Address,
+}
+
+/// One process at work.
+pub struct Running {
+    doors: Doors,
+    health: Arc<Health>,
+    drain: Drain,
+    /// Ends what works behind the doors; told only when they are closed.
+    rest: CancellationToken,
+    serving: JoinSet<()>,
+    working: JoinSet<()>,
+    /// What a reload touches.
+    pub(super) reloads: Reloads,
+}
+
+/// The parts that take over changes while running.
+pub(super) struct Reloads {
+    pub checker: Arc<Checker>,
+    /// The session plane's; a checker has none.
+    pub session_plane: Option<SessionPlane>,
+    pub dev: bool,
+}
+
+pub(super) struct SessionPlane {
+    pub desk: Arc<Desk>,
+    pub keys: Keys,
+    /// Where it listens, for the rule of who may log users in (SEC-K9).
+    pub address: Option<IpAddr>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("doors", &self.doors).finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    /// # Errors
+    /// When a part can't be made of the configuration, or a listener can't be bound.
+    pub async fn start(config: &Config, options: ServeOptions) -> Result<Self> {
+        let ServeOptions { role, dev } = options;
+        // Before anything works, so that a process that says it is ready has all its doors.
+        let bound = Bound::of(config, role).await?;
+        let doors = bound.doors();
+        let ground = Ground::new(config);
+        let Ground { metrics, health, clock, drain, rest, .. } = &ground;
+        let store = Store::open(config, role, Arc::clone(clock), Arc::clone(metrics)).await?;
+        let ring = (role != Role::Check).then(|| {
+            let rules = RingRules::of(config.auth.access_lifetime.0);
+            KeyRing::load_or_create(&config.keys, rules, clock.now()).context("keys.dir").map(Arc::new)
+        });
+        let ring = ring.transpose()?;
+        let verifier = Arc::new(verifier(config, ring.as_ref())?);
+        let checker = Arc::new(Checker::new(checker::Parts {
+            verifier: verifier.clone(),
+            store: Arc::clone(&store.lookups),
+            clock: Arc::clone(clock),
+            metrics: Arc::clone(metrics),
+            settings: config.check.cache.clone(),
+            policy: Policy::compile(&config.check.rules, dev).context("check.rules")?,
+            plan: HeaderPlan::new(&config.check.headers).context("check.headers")?,
+        }));
+        watch_over(health, &checker);
+
+        let mut working = JoinSet::new();
+        let cache = &config.check.cache;
+        let follower = Follower::new(checker.clone(), Arc::clone(metrics), cache.max_staleness.0);
+        working.spawn(follower.run(rest.clone()));
+        let activity = Activity::new(checker.clone(), config.auth.auto_logout.0, cache.activity_interval.0);
+        working.spawn(activity.run(rest.clone()));
+        let (keeper, stop) = (verifier.clone(), rest.clone());
+        working.spawn(async move { keeper.keep_keys_fresh(stop).await });
+        working.spawn(look_after_store(Arc::clone(&store.lookups), health.clone(), Arc::clone(metrics), rest.clone()));
+
+        let mut serving = JoinSet::new();
+        let router = routed::router(ops::router(Arc::clone(metrics), health.clone()));
+        serving.spawn(until_drained(serve(bound.ops, Limits::ops(), router, drain.clone())));
+        if let Some(listener) = bound.check {
+            let gate = Gate::new(checker.clone(), &ground.gate_settings(config), metrics, health.clone());
+            let make = move |peer: &Peer| gate.on(peer);
+            serving.spawn(until_drained(serve(listener, Limits::check(), make, drain.clone())));
+        }
+        let mut session_plane = None;
+        if let (Some(listener), Some(ring)) = (bound.public, ring) {
+            let address = listener.tcp_addr().map(|addr| addr.ip());
+            let made = ground.session_plane(config, &store, verifier, &checker, ring, address, dev)?;
+            let router = routed::router(web::router::router(made.desk.clone()));
+            let limits = Limits::public(ground.proxies.clone());
+            serving.spawn(until_drained(serve(listener, limits, router, drain.clone())));
+            session_plane = Some(made);
+        }
+        let reloads = Reloads { checker, session_plane, dev };
+        let Ground { health, drain, rest, .. } = ground;
+        Ok(Self { doors, health, drain, rest, serving, working, reloads })
+    }
+
+    pub fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    /// Not ready at once, serving on for `delay`, then finishing what is in flight (SEC-N2).
+    pub async fn stop(mut self, delay: Duration) {
+        self.health.set_draining();
+        self.drain.begin(delay).await;
+        while self.serving.join_next().await.is_some() {}
+        // Only now, so that the last activity is written and the last revocation heard.
+        self.rest.cancel();
+        while self.working.join_next().await.is_some() {}
+    }
+}
+
+/// What every part stands on.
+struct Ground {
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    clock: Arc<dyn Clock>,
+    proxies: TrustedProxies,
+    drain: Drain,
+    rest: CancellationToken,
+}
+
+impl Ground {
+    fn new(config: &Config) -> Self {
+        Self {
+            metrics: Arc::new(Metrics::new()),
+            health: Arc::new(Health::new()),
+            clock: Arc::new(SystemClock),
+            proxies: TrustedProxies::new(&config.listen.trusted_proxies),
+            drain: Drain::new(config.shutdown.finish.0),
+            rest: CancellationToken::new(),
+        }
+    }
+
+    fn gate_settings(&self, config: &Config) -> GateSettings {
+        GateSettings {
+            trusted_proxies: self.proxies.clone(),
+            cookie: config.check.cookie.clone(),
+            sign_in_url: config.check.sign_in_url.clone(),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "this is where all the parts meet")]
+    fn session_plane(
+        &self,
+        config: &Config,
+        store: &Store,
+        verifier: Arc<Verifier>,
+        checker: &Arc<Checker>,
+        ring: Arc<KeyRing>,
+        address: Option<IpAddr>,
+        dev: bool,
+    ) -> Result<SessionPlane> {
+        let callers = trusted_callers(config, address, dev)?;
+        let refresh_key = ring.secret().derive(REFRESH_LABEL);
+        let signer = Arc::new(Signer::new(ring));
+        let issuer = Issuer::new(issue::Parts {
+            sessions: Arc::clone(&store.sessions),
+            signer: signer.clone(),
+            verifier: verifier.clone(),
+            refresh_key,
+            clock: Arc::clone(&self.clock),
+            hears: Some(checker.clone()),
+            metrics: Arc::clone(&self.metrics),
+            settings: config.auth.clone(),
+        });
+        let (published, clock) = (signer.clone(), Arc::clone(&self.clock));
+        let desk = Arc::new(Desk {
+            issuer: Arc::new(issuer),
+            authenticates: checker.clone(),
+            keys: Arc::new(move || published.ring().jwks(clock.now())),
+            callers: ArcSwap::from_pointee(callers),
+            proxies: self.proxies.clone(),
+        });
+        let keys = Keys {
+            signer,
+            verifier,
+            sessions: Arc::clone(&store.sessions),
+            hears: checker.clone(),
+            clock: Arc::clone(&self.clock),
+            metrics: Arc::clone(&self.metrics),
+        };
+        keys.show();
+        Ok(SessionPlane { desk, keys, address })
+    }
+}
+
+/// Who may log users in; refuses to open that to the world (SEC-K9).
+pub(super) fn trusted_callers(config: &Config, address: Option<IpAddr>, dev: bool) -> Result<TrustedCallers> {
+    let callers = TrustedCallers::load(&config.auth.trusted_login, dev)?;
+    callers.fit_to_serve_on(address)?;
+    Ok(callers)
+}
+
+fn verifier(config: &Config, ring: Option<&Arc<KeyRing>>) -> Result<Verifier> {
+    let own = OwnProfile { issuer: config.auth.issuer.clone(), audience: config.auth.audience.clone() };
+    let keys = ring.map_or_else(
+        || OwnKeys::Remote {
+            jwks: config.check.jwks.clone(),
+            hs256_secret_file: config.check.hs256_secret_file.clone(),
+        },
+        |ring| OwnKeys::Ring(ring.clone()),
+    );
+    Ok(Verifier::new(own, keys, &config.issuers)?)
+}
+
+/// Readiness by dependency (SEC-N1).
+fn watch_over(health: &Health, checker: &Arc<Checker>) {
+    let keys = checker.clone();
+    let known = move || keys.ready().keys.then_some(()).ok_or_else(|| "the issuer's keys are not known yet".to_owned());
+    health.add("keys", Arc::new(known));
+    let state = checker.clone();
+    let synced = move || {
+        let why = || "the revocation log was not read within the error bound".to_owned();
+        state.ready().state.then_some(()).ok_or_else(why)
+    };
+    health.add("state", Arc::new(synced));
+}
+
+/// Asks the store now and then how it is, and tells what an operator should mend (SEC-F8, F11).
+async fn look_after_store(
+    store: Arc<dyn Lookups>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    rest: CancellationToken,
+) {
+    let mut told = Vec::new();
+    loop {
+        let pause = match store.health().await {
+            Ok(found) => {
+                metrics.store_clock_skew.set(found.clock_skew);
+                if found.warnings != told {
+                    found.warnings.iter().for_each(|warning| tracing::warn!("token store: {warning}"));
+                    health.set_remarks("state", found.warnings.clone());
+                    told = found.warnings;
+                }
+                HEALTH_INTERVAL
+            }
+            // The follower tells outages; here only to look again soon.
+            Err(_) => Duration::from_secs(1),
+        };
+        tokio::select! {
+            () = rest.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// The role's listeners, bound and not serving yet: who connects now waits.
+struct Bound {
+    public: Option<Listener>,
+    check: Option<Listener>,
+    ops: Listener,
+}
+
+impl Bound {
+    async fn of(config: &Config, role: Role) -> Result<Self> {
+        let listen = &config.listen;
+        let public = if role == Role::Check { None } else { Some(bind("listen.public", &listen.public).await?) };
+        let check = if role == Role::Issuer { None } else { Some(bind("listen.check", &listen.check).await?) };
+        Ok(Self { public, check, ops: bind("listen.ops", &listen.ops).await? })
+    }
+
+    fn doors(&self) -> Doors {
+        let address = |listener: &Option<Listener>| listener.as_ref().map(Listener::local_addr);
+        Doors { public: address(&self.public), check: address(&self.check), ops: self.ops.local_addr() }
+    }
+}
+
+async fn bind(key: &str, text: &str) -> Result<Listener> {
+    let listener = Listener::bind(text).await.with_context(|| key.to_owned())?;
+    tracing::info!(listener = key, address = %listener.local_addr(), "listening");
+    Ok(listener)
+}
+
+async fn until_drained(serving: impl Future<Output = Drained>) {
+    let Drained { cut } = serving.await;
+    if cut > 0 {
+        tracing::warn!(connections = cut, "did not finish in time and were cut");
+    }
+}

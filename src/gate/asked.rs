@@ -1,0 +1,63 @@
+//! The original request as a proxy told it, and how its headers are read: once, or not at all (SEC-P1).
+
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+
+pub(super) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_DOORWARD_ROUTE: HeaderName = HeaderName::from_static("x-doorward-route");
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a check is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) method: &'a str,
+    pub(super) host: &'a str,
+    /// Raw path and query.
+    pub(super) target: &'a str,
+    pub(super) route: Option<&'a str>,
+    /// `http` or `https`, to tell a browser where it was; no decision asks it.
+    pub(super) scheme: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    /// `None` unless all parts are there.
+    pub(super) fn new(method: &'a str, host: &'a str, target: &'a str) -> Option<Self> {
+        let whole = !method.is_empty() && !host.is_empty() && target.starts_with('/');
+        whole.then_some(Self { method, host, target, route: None, scheme: None })
+    }
+
+    /// Adds what a trusted proxy tells besides: route and scheme. `None` where the route is told twice.
+    pub(super) fn with_hints(self, headers: &'a HeaderMap) -> Option<Self> {
+        let route = match headers.get(&X_DOORWARD_ROUTE) {
+            None => None,
+            Some(value) if value.is_empty() => None,
+            Some(_) => Some(only(headers, &X_DOORWARD_ROUTE)?),
+        };
+        let scheme = only(headers, &X_FORWARDED_PROTO).filter(|scheme| ["http", "https"].contains(scheme));
+        Some(Self { route, scheme, ..self })
+    }
+}
+
+/// The value of a header that came exactly once, in visible ASCII and blanks.
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut lines = headers.get_all(name).iter();
+    match (lines.next(), lines.next()) {
+        (Some(line), None) => line.to_str().ok(),
+        _ => None,
+    }
+}
+
+/// The check's own host: one `Host` line, or HTTP/2's `:authority`; both only if they agree.
+pub(super) fn own_host(parts: &Parts) -> Option<&str> {
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    match (authority, parts.headers.contains_key(HOST)) {
+        (Some(authority), false) => Some(authority),
+        (authority, _) => only(&parts.headers, &HOST).filter(|host| authority.is_none_or(|it| it == *host)),
+    }
+}
+
+/// The proxy's id of the request, if it is one that fits a log line.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
+    only(headers, &X_REQUEST_ID).filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()))
+}

@@ -1,0 +1,260 @@
+//! Envoy `ext_authz` over gRPC: `envoy.service.auth.v3.Authorization/Check`.
+//!
+//! Envoy lets an empty response pass, and a code 0 with a denial in it too; an RPC error passes where an operator set
+//! `failure_mode_allow` (contract rules 4 to 7). So every path here ends in [`allowed`] or [`denied`], as RPC status OK.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use envoy_types::pb::envoy::config::core::v3::{HeaderValue as Pair, HeaderValueOption, address, socket_address};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use envoy_types::pb::envoy::service::auth::v3::{
+    AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
+};
+use envoy_types::pb::envoy::r#type::v3::HttpStatus;
+use envoy_types::pb::google::protobuf::{ListValue, Struct, Value, value::Kind};
+use envoy_types::pb::google::rpc;
+use http::header::{
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use prost::Message;
+use tonic::Code;
+
+use crate::check::identity::Identity;
+use crate::check::{Decision, Denial};
+use crate::fault::Fault;
+use crate::gate::asked::Asked;
+use crate::gate::body::Body;
+use crate::gate::reply::{self, X_DOORWARD_REASON};
+use crate::gate::{Door, Inner, Link, frame};
+use crate::listen::client::client_address;
+use crate::listen::peer::Peer;
+
+pub(super) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// The longest `CheckRequest` read (SEC-D1). Envoy's own stay below 64 KiB.
+const LONGEST: usize = 256 << 10;
+/// How long Envoy may take to send one; it sends it in one go.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(2);
+/// Where an Envoy route names itself, in `context_extensions`: set by Envoy's configuration, never by a client.
+const ROUTE: &str = "doorward.route";
+
+/// The original request's headers that are read; no other is looked at.
+static READ: [HeaderName; 7] = [
+    AUTHORIZATION,
+    COOKIE,
+    ACCEPT,
+    ORIGIN,
+    HeaderName::from_static("sec-fetch-site"),
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-request-id"),
+];
+
+impl Inner {
+    pub(super) async fn answer_grpc(&self, link: Link, request: Request<Incoming>) -> Response<Body> {
+        let began = Instant::now();
+        let (parts, body) = request.into_parts();
+        if !frame::is_grpc(&parts.headers) {
+            return reply::unknown_endpoint();
+        }
+        let budget = frame::budget(&parts.headers);
+        let message = frame::read(body, LONGEST, budget.unwrap_or(ARRIVES_WITHIN).min(ARRIVES_WITHIN)).await;
+        let attributes = match message {
+            Ok(message) => CheckRequest::decode(message).ok().and_then(|check| check.attributes),
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a CheckRequest was not read");
+                None
+            }
+        };
+        let attributes = attributes.unwrap_or_default();
+        let told = Told::by(&attributes);
+        let asked = told.as_ref().and_then(Told::asked);
+        let empty = HeaderMap::new();
+        let headers = told.as_ref().map_or(&empty, |told| &told.headers);
+        let client = self.client(link, &attributes, headers);
+        let left = budget.map(|budget| budget.saturating_sub(began.elapsed()));
+        let decision = self.decide(asked.as_ref(), headers, client, left).await;
+        self.tally.count(Door::EnvoyGrpc, &decision, began);
+        frame::answer(&match &decision {
+            Decision::Allow(identity) => {
+                let remove = self.removal.names(|| self.checks.header_names(), identity.as_deref());
+                allowed(identity.as_deref(), remove)
+            }
+            Decision::Deny(denial) => denied(*denial, self.sign_in(*denial, asked.as_ref(), headers, false)),
+        })
+    }
+
+    /// What Envoy saw as its peer stands where our own peer stands on HTTP; Envoy itself must be trusted first.
+    fn client(&self, link: Link, attributes: &AttributeContext, headers: &HeaderMap) -> Option<IpAddr> {
+        if !link.trusted {
+            return link.peer.ip();
+        }
+        let source = source(attributes).map_or(Peer::Unix, |ip| Peer::Tcp(SocketAddr::new(ip, 0)));
+        client_address(&source, &self.trusted, headers)
+    }
+}
+
+/// What a `CheckRequest` tells.
+struct Told<'a> {
+    http: &'a HttpRequest,
+    headers: HeaderMap,
+    route: Option<&'a str>,
+}
+
+impl<'a> Told<'a> {
+    /// `None` without an HTTP request, or with bytes that no header can hold.
+    fn by(attributes: &'a AttributeContext) -> Option<Self> {
+        let http = attributes.request.as_ref()?.http.as_ref()?;
+        let mut headers = HeaderMap::new();
+        // `encode_raw_headers` fills the second list with a line each, else the first has them joined. Were both filled,
+        // a token in each would be two tokens.
+        for (name, value) in &http.headers {
+            add(&mut headers, name, value.as_bytes())?;
+        }
+        for pair in http.header_map.iter().flat_map(|map| &map.headers) {
+            let value = if pair.raw_value.is_empty() { pair.value.as_bytes() } else { &pair.raw_value };
+            add(&mut headers, &pair.key, value)?;
+        }
+        let route = attributes.context_extensions.get(ROUTE).map(String::as_str).filter(|route| !route.is_empty());
+        Some(Self { http, headers, route })
+    }
+
+    fn asked(&self) -> Option<Asked<'_>> {
+        let scheme = Some(self.http.scheme.as_str()).filter(|scheme| ["http", "https"].contains(scheme));
+        let asked = Asked::new(&self.http.method, &self.http.host, &self.http.path)?;
+        Some(Asked { route: self.route, scheme, ..asked })
+    }
+}
+
+fn add(headers: &mut HeaderMap, name: &str, value: &[u8]) -> Option<()> {
+    if let Some(read) = READ.iter().find(|read| read.as_str().eq_ignore_ascii_case(name)) {
+        headers.try_append(read.clone(), HeaderValue::from_bytes(value).ok()?).ok()?;
+    }
+    Some(())
+}
+
+fn source(attributes: &AttributeContext) -> Option<IpAddr> {
+    match attributes.source.as_ref()?.address.as_ref()?.address.as_ref()? {
+        address::Address::SocketAddress(socket) if socket.port_specifier.as_ref().is_none_or(is_number) => {
+            socket.address.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+fn is_number(port: &socket_address::PortSpecifier) -> bool {
+    matches!(port, socket_address::PortSpecifier::PortValue(_))
+}
+
+/// The one way to say yes: code 0, the identity's headers, and what is to be removed (rules 4 and 11).
+fn allowed(identity: Option<&Identity>, remove: Vec<String>) -> CheckResponse {
+    let headers = identity.map(|identity| identity.headers.iter().map(|(name, value)| set(name, value)).collect());
+    let ok = OkHttpResponse { headers: headers.unwrap_or_default(), headers_to_remove: remove, ..Default::default() };
+    CheckResponse {
+        status: Some(rpc::Status { code: Code::Ok as i32, ..Default::default() }),
+        dynamic_metadata: identity.map(metadata),
+        http_response: Some(HttpResponse::OkResponse(ok)),
+    }
+}
+
+/// The one way to say no: a code other than 0 and the whole HTTP answer for the client (rules 6 and 7).
+fn denied(denial: Denial, sign_in: Option<HeaderValue>) -> CheckResponse {
+    let mut headers = vec![
+        set(&X_DOORWARD_REASON, &HeaderValue::from_static(denial.code())),
+        set(&CACHE_CONTROL, &HeaderValue::from_static("no-store")),
+    ];
+    headers.extend(reply::challenge(denial).map(|challenge| set(&WWW_AUTHENTICATE, &challenge)));
+    if denial == Denial::Unavailable {
+        headers.push(set(&RETRY_AFTER, &reply::RETRY_SECONDS));
+    }
+    let (status, body) = match sign_in {
+        Some(location) => {
+            headers.push(set(&LOCATION, &location));
+            (StatusCode::FOUND, String::new())
+        }
+        None => {
+            headers.push(set(&CONTENT_TYPE, &reply::PROBLEM_JSON));
+            (denial.kind().http(), reply::problem(denial))
+        }
+    };
+    CheckResponse {
+        status: Some(rpc::Status { code: denial.kind().grpc() as i32, ..Default::default() }),
+        dynamic_metadata: None,
+        http_response: Some(HttpResponse::DeniedResponse(DeniedHttpResponse {
+            status: Some(HttpStatus { code: status.as_u16().into() }),
+            headers,
+            body,
+        })),
+    }
+}
+
+/// By `value`: Envoy sends an empty header for `raw_value`. `append` stays unset: with it, the client's value stays too.
+fn set(name: &HeaderName, value: &HeaderValue) -> HeaderValueOption {
+    let value = value.to_str().unwrap_or_default().to_owned();
+    let pair = Pair { key: name.as_str().to_owned(), value, raw_value: Vec::new() };
+    HeaderValueOption { header: Some(pair), ..Default::default() }
+}
+
+/// For Envoy's access log and later filters.
+fn metadata(identity: &Identity) -> Struct {
+    let claims = &identity.claims;
+    let text = |text: String| Value { kind: Some(Kind::StringValue(text)) };
+    let roles = ListValue { values: claims.roles.iter().cloned().map(text).collect() };
+    let mut fields = HashMap::from([
+        ("sub".to_owned(), text(claims.subject.clone())),
+        ("roles".to_owned(), Value { kind: Some(Kind::ListValue(roles)) }),
+        ("scope".to_owned(), text(claims.scope.join(" "))),
+    ]);
+    if let Some(sid) = &claims.sid {
+        fields.insert("sid".to_owned(), text(sid.to_string()));
+    }
+    Struct { fields }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::tally::DENIALS;
+
+    // Contract rule 4: on the wire, not in the types, since a default is not written.
+    #[test]
+    fn a_denial_is_never_written_as_what_envoy_takes_for_a_yes() {
+        for denial in DENIALS {
+            let bytes = denied(denial, None).encode_to_vec();
+            let read = CheckResponse::decode(bytes.as_slice()).unwrap();
+            let code = read.status.expect("a status").code;
+            assert!([7, 14, 16].contains(&code), "{denial}: {code}");
+            // Field 1, status, and in it field 1, code, with a value: both stand in the bytes.
+            assert_eq!(&bytes[..4], &[0x0a, 2, 0x08, code as u8]);
+            match read.http_response {
+                Some(HttpResponse::DeniedResponse(http)) => {
+                    let status = http.status.expect("a status").code;
+                    assert!([401, 403, 503].contains(&status), "{denial}: {status}");
+                    assert!(http.body.len() <= 1024);
+                }
+                other => panic!("{denial}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_yes_is_written_with_its_status_and_response() {
+        let bytes = allowed(None, vec!["x-auth-subject".into()]).encode_to_vec();
+        assert_eq!(&bytes[..2], &[0x0a, 0], "the status stands there though all of it is default");
+        let read = CheckResponse::decode(bytes.as_slice()).unwrap();
+        assert_eq!(read.status.unwrap().code, 0);
+        assert!(matches!(read.http_response, Some(HttpResponse::OkResponse(ok)) if ok.headers_to_remove.len() == 1));
+    }
+
+    #[test]
+    fn a_redirect_to_the_sign_in_page_is_still_a_denial() {
+        let read = denied(Denial::NoToken, Some(HeaderValue::from_static("https://login.example/")));
+        assert_eq!(read.status.unwrap().code, 16);
+        let Some(HttpResponse::DeniedResponse(http)) = read.http_response else { panic!("not a denial") };
+        assert_eq!(http.status.unwrap().code, 302);
+    }
+}

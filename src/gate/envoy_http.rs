@@ -1,0 +1,29 @@
+//! Envoy `ext_authz` over HTTP: the check is the original request with `/check/envoy` before its path, so method, path
+//! and host are the check's own. (A raw `#` never gets here: Envoy refuses it, and hyper would cut it off.)
+
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Response};
+
+use crate::check::identity::Identity;
+use crate::gate::asked::{Asked, own_host};
+use crate::gate::body::Body;
+use crate::gate::reply;
+
+const PREFIX: &str = "/check/envoy";
+static X_ENVOY_AUTH_HEADERS_TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+
+/// The check's own words need no trust; a route and other hints do (SEC-P2).
+pub(super) fn read(parts: &Parts, trusted: bool) -> Option<Asked<'_>> {
+    let target = parts.uri.path_and_query()?.as_str().strip_prefix(PREFIX)?;
+    let asked = Asked::new(parts.method.as_str(), own_host(parts)?, target)?;
+    if trusted { asked.with_hints(&parts.headers) } else { Some(asked) }
+}
+
+/// Envoy passes on a client's own header unless the answer sets or removes it (contract rule 11).
+pub(super) fn allow(identity: Option<&Identity>, remove: Option<HeaderValue>) -> Response<Body> {
+    let mut response = reply::allow(identity);
+    if let Some(names) = remove {
+        response.headers_mut().insert(&X_ENVOY_AUTH_HEADERS_TO_REMOVE, names);
+    }
+    response
+}

@@ -1,0 +1,22 @@
+//! Forward auth as Traefik, Caddy and HAProxy scripts do it: the original request in `X-Forwarded-Method`, `-Uri` and
+//! `-Host`. Denials are relayed to the client as they are.
+
+use http::HeaderName;
+use http::request::Parts;
+
+use crate::gate::asked::{Asked, only};
+
+static X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+static X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// All three, each exactly once (SEC-P1), from a peer whose word counts (SEC-P2).
+pub(super) fn read(parts: &Parts, trusted: bool) -> Option<Asked<'_>> {
+    if !trusted {
+        return None;
+    }
+    let method = only(&parts.headers, &X_FORWARDED_METHOD)?;
+    let target = only(&parts.headers, &X_FORWARDED_URI)?;
+    let host = only(&parts.headers, &X_FORWARDED_HOST)?;
+    Asked::new(method, host, target)?.with_hints(&parts.headers)
+}

@@ -1,0 +1,117 @@
+//! The real binary, `doorward serve`, on free ports, with a configuration of the test's choosing.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::http::{Reply, Request};
+use super::ports;
+use super::process::Process;
+
+pub struct Doorward {
+    pub public: SocketAddr,
+    pub check: SocketAddr,
+    pub ops: SocketAddr,
+    pub process: Process,
+    dir: TempDir,
+}
+
+/// The pair that `/login` and `/refresh` answer.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub access: String,
+    pub refresh: String,
+}
+
+impl Doorward {
+    /// Role `all` with the given configuration over the defaults of a test: an SQLite file and keys of its own, `/login`
+    /// open to this machine, no delay at the end. Returns once it is ready.
+    pub fn start(config: Value) -> Self {
+        Self::start_as("all", config)
+    }
+
+    pub fn start_as(role: &str, config: Value) -> Self {
+        let mut doorward = Self::spawn(role, config);
+        doorward.wait_ready();
+        doorward
+    }
+
+    /// Starts without waiting, for what must not become ready.
+    pub fn spawn(role: &str, config: Value) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (public, check, ops) = (ports::free(), ports::free(), ports::free());
+        let mut all = json!({
+            "listen": {"public": public.to_string(), "check": check.to_string(), "ops": ops.to_string()},
+            "public_url": format!("http://{public}"),
+            "logging": {"mode": "json", "level": "debug"},
+            "users": {"url": format!("sqlite:{}", dir.path().join("doorward.db").display())},
+            "keys": {"dir": dir.path().join("keys")},
+            "auth": {"trusted_login": {"allow_from": ["127.0.0.0/8"]}},
+            "shutdown": {"delay": "0s", "finish": "2s"},
+        });
+        merge(&mut all, config);
+        // YAML takes JSON as it is.
+        let file = dir.path().join("doorward.yaml");
+        std::fs::write(&file, all.to_string()).expect("a writable folder");
+        let mut command = program();
+        command.arg("serve").arg("-c").arg(&file).args(["--role", role]).current_dir(dir.path());
+        let process = Process::start("doorward", &mut command);
+        Self { public, check, ops, process, dir }
+    }
+
+    pub fn wait_ready(&mut self) {
+        let ops = self.ops;
+        let ready = || Request::get("/readyz").try_send(ops).is_ok_and(|reply| reply.status == 200);
+        self.process.wait_until("ready", ready);
+    }
+
+    /// Its working folder: `doorward.yaml`, `doorward.db`, `keys/`.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn login(&self, user: impl Into<Value>) -> Pair {
+        Pair::of(&Request::post("/login", &json!({"user_id": user.into()})).send(self.public))
+    }
+
+    pub fn refresh(&self, refresh: &str) -> Reply {
+        Request::post("/refresh", &json!({"refresh": refresh})).send(self.public)
+    }
+
+    pub fn logout(&self, bearer: &str) -> Reply {
+        Request::new("POST", "/logout").header("Content-Length", "0").bearer(bearer).send(self.public)
+    }
+}
+
+impl Pair {
+    pub fn of(reply: &Reply) -> Self {
+        assert_eq!(reply.status, 200, "a pair of tokens expected: {reply:?}");
+        let body = reply.json();
+        let token = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("no {name} in {body}")).to_owned();
+        Self { access: token("access"), refresh: token("refresh") }
+    }
+}
+
+/// The binary, with none of the machine's own `DOORWARD__…` in its environment.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DOORWARD")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Lays `over` on `under`, object by object.
+pub fn merge(under: &mut Value, over: Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (name, value) in over {
+                merge(under.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over,
+    }
+}

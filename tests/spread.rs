@@ -1,0 +1,247 @@
+//! Several processes on one Redis: one issuer and two checkers, as in a deployment. What one ends, all refuse.
+
+mod harness;
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use harness::doorward::{Doorward, Pair};
+use harness::http::{Connection, Reply, Request};
+use harness::redis::RedisServer;
+use serde_json::{Value, json};
+
+/// One issuer and two checkers. The redis goes last.
+struct Spread {
+    issuer: Doorward,
+    checkers: [Doorward; 2],
+    redis: RedisServer,
+}
+
+impl Spread {
+    fn start(config: Value) -> Option<Self> {
+        if !harness::redis::available() {
+            return None;
+        }
+        let redis = RedisServer::start();
+        let mut config = config;
+        config["state"] = json!({"url": redis.url()});
+        let issuer = Doorward::start_as("issuer", config.clone());
+        config["check"]["jwks"] = format!("http://{}/.well-known/jwks.json", issuer.public).into();
+        let checkers = [Doorward::start_as("check", config.clone()), Doorward::start_as("check", config)];
+        Some(Self { issuer, checkers, redis })
+    }
+}
+
+fn question(token: &str) -> Request {
+    Request::get("/check/nginx").header("X-Original-Method", "GET").header("X-Original-URI", "/").bearer(token)
+}
+
+fn check(checker: &Doorward, token: &str) -> Reply {
+    question(token).send(checker.check)
+}
+
+// SEC-S1
+#[test]
+fn a_logout_is_seen_by_every_checker_within_milliseconds() {
+    let Some(spread) = Spread::start(json!({"auth": {"max_sessions_per_user": 0}})) else { return };
+    const ROUNDS: usize = 200;
+    let mut delays = Vec::new();
+    let mut connections =
+        spread.checkers.each_ref().map(|checker| Connection::open(checker.check).expect("a connection"));
+    for _ in 0..ROUNDS {
+        let pair = spread.issuer.login(1);
+        let asked = question(&pair.access);
+        for connection in &mut connections {
+            assert_eq!(connection.exchange(&asked).expect("an answer").status, 200);
+        }
+        assert_eq!(spread.issuer.logout(&pair.access).status, 200);
+        let answered = Instant::now();
+        for connection in &mut connections {
+            while connection.exchange(&asked).expect("an answer").status == 200 {
+                assert!(answered.elapsed() < Duration::from_secs(1), "a checker still lets the token pass");
+            }
+            delays.push(answered.elapsed());
+        }
+    }
+    delays.sort_unstable();
+    let at = |percent: usize| delays[(delays.len() * percent / 100).min(delays.len() - 1)];
+    println!(
+        "from the logout's answer to the first refusal, {} measured: p50 {:?}, p99 {:?}, most {:?} (each includes the question's own round trip)",
+        delays.len(),
+        at(50),
+        at(99),
+        at(100),
+    );
+}
+
+// SEC-R1
+#[test]
+fn a_hundred_parallel_refreshes_over_two_nodes_leave_one_family_with_one_successor() {
+    if !harness::redis::available() {
+        return;
+    }
+    let redis = RedisServer::start();
+    let keys = tempfile::tempdir().expect("a folder");
+    let config = json!({"state": {"url": redis.url()}, "keys": {"dir": keys.path().join("keys")}, "auth": {"refresh_grace": "2s"}});
+    let first = Doorward::start(config.clone());
+    let nodes = [&first, &Doorward::start(config)];
+    let pair = nodes[0].login(1);
+
+    let answers = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for n in 0..100 {
+            let (answers, nodes, pair) = (&answers, &nodes, &pair);
+            scope.spawn(move || {
+                let reply = nodes[n % 2].refresh(&pair.refresh);
+                answers.lock().expect("no panic").push(reply);
+            });
+        }
+    });
+    let spent = Instant::now();
+    let pairs: Vec<Pair> = answers.into_inner().expect("no panic").iter().map(Pair::of).collect();
+    assert!(pairs.iter().all(|one| one.refresh == pairs[0].refresh), "every answer carries the same refresh token");
+    for one in &pairs {
+        assert_eq!(check(nodes[0], &one.access).status, 200);
+    }
+
+    std::thread::sleep(Duration::from_millis(2100).saturating_sub(spent.elapsed())); // the grace window itself
+    assert_eq!(nodes[1].refresh(&pair.refresh).status, 401, "the spent token after the window is a replay");
+    for node in nodes {
+        wait_for("the end of the family", || check(node, &pairs[0].access).status == 401);
+        assert_eq!(node.refresh(&pairs[0].refresh).status, 401);
+    }
+}
+
+// SEC-R5
+#[test]
+fn no_refresh_in_flight_outlives_a_logout() {
+    let Some(spread) = Spread::start(json!({"auth": {"max_sessions_per_user": 0}})) else { return };
+    for _ in 0..20 {
+        let pair = spread.issuer.login(1);
+        let fresh = std::thread::scope(|scope| {
+            let refreshes: Vec<_> = (0..4).map(|_| scope.spawn(|| spread.issuer.refresh(&pair.refresh))).collect();
+            assert_eq!(spread.issuer.logout(&pair.access).status, 200);
+            refreshes.into_iter().map(|call| call.join().expect("no panic")).collect::<Vec<_>>()
+        });
+        for reply in fresh.iter().filter(|reply| reply.status == 200) {
+            let late = Pair::of(reply);
+            assert_eq!(check(&spread.checkers[0], &late.access).status, 401);
+            assert_eq!(spread.issuer.refresh(&late.refresh).status, 401);
+        }
+    }
+}
+
+#[test]
+fn a_warm_check_asks_the_store_nothing() {
+    let Some(spread) = Spread::start(json!({"check": {"cache": {"activity_interval": "1h"}}})) else { return };
+    let pair = spread.issuer.login(1);
+    let mut connection = Connection::open(spread.checkers[0].check).expect("a connection");
+    let asked = question(&pair.access);
+    assert_eq!(connection.exchange(&asked).expect("an answer").status, 200);
+    let reads = |redis: &RedisServer| {
+        calls(&redis.cli(&["INFO", "commandstats"]), &["hmget", "get", "exists", "pttl", "evalsha", "pexpireat"])
+    };
+    let before = reads(&spread.redis);
+    for _ in 0..1000 {
+        assert_eq!(connection.exchange(&asked).expect("an answer").status, 200);
+    }
+    let spent = reads(&spread.redis) - before;
+    // Three processes following the log ask a few things a second each, whatever the number of checks.
+    assert!(spent < 100, "1000 warm checks made {spent} calls of the store");
+}
+
+// SEC-K8
+#[test]
+fn a_checker_holds_no_key_and_no_database() {
+    let Some(spread) = Spread::start(json!({})) else { return };
+    for checker in &spread.checkers {
+        assert!(!checker.folder().join("keys").exists(), "a checker made keys");
+        assert!(!checker.folder().join("doorward.db").exists(), "a checker made a database");
+        assert!(Request::get("/ping").try_send(checker.public).is_err(), "a checker opened the session plane");
+    }
+}
+
+// SEC-K3
+#[test]
+fn a_revoked_key_kills_its_tokens_on_every_node() {
+    let Some(spread) = Spread::start(json!({})) else { return };
+    let pair = spread.issuer.login(1);
+    for checker in &spread.checkers {
+        assert_eq!(check(checker, &pair.access).status, 200);
+    }
+    let keys = Request::get("/.well-known/jwks.json").send(spread.issuer.public).json();
+    let kid = keys["keys"][0]["kid"].as_str().expect("a kid").to_owned();
+    let config = spread.issuer.folder().join("doorward.yaml");
+    let done = harness::doorward::program()
+        .args(["key", "revoke", &kid, "--yes", "-c"])
+        .arg(&config)
+        .output()
+        .expect("it runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    for checker in &spread.checkers {
+        wait_for("the key's end", || check(checker, &pair.access).status == 401);
+    }
+    wait_for("new tokens to count", || {
+        let reply = Request::post("/login", &json!({"user_id": 2})).send(spread.issuer.public);
+        reply.status == 200
+            && spread.checkers.iter().all(|checker| check(checker, &Pair::of(&reply).access).status == 200)
+    });
+}
+
+// SEC-K1
+#[test]
+fn rotating_the_key_denies_no_valid_token() {
+    let Some(spread) = Spread::start(json!({})) else { return };
+    let config = spread.issuer.folder().join("doorward.yaml");
+    let before = spread.issuer.login(1);
+    let done = harness::doorward::program().args(["key", "rotate", "-c"]).arg(&config).output().expect("it runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    wait_for("the new key's publication", || {
+        let keys = Request::get("/.well-known/jwks.json").send(spread.issuer.public).json();
+        keys["keys"].as_array().map(Vec::len) == Some(2)
+    });
+    let after = spread.issuer.login(2);
+    for checker in &spread.checkers {
+        for pair in [&before, &after] {
+            assert_eq!(check(checker, &pair.access).status, 200);
+        }
+    }
+}
+
+#[test]
+fn sessions_are_listed_and_ended_from_the_command_line() {
+    let Some(spread) = Spread::start(json!({})) else { return };
+    let pair = spread.issuer.login("alice");
+    let other = spread.issuer.login("bob");
+    assert_eq!(check(&spread.checkers[0], &pair.access).status, 200);
+    assert_eq!(check(&spread.checkers[0], &other.access).status, 200);
+    let config = spread.issuer.folder().join("doorward.yaml");
+    let run = |args: &[&str]| {
+        let done = harness::doorward::program().args(args).arg("-c").arg(&config).output().expect("it runs");
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    let list: Value = serde_json::from_str(&run(&["session", "list", "--user", "alice", "-o", "json"])).expect("JSON");
+    assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
+    run(&["session", "revoke", "--user", "alice", "--yes"]);
+    wait_for("the end of alice's session", || check(&spread.checkers[0], &pair.access).status == 401);
+    assert_eq!(check(&spread.checkers[0], &other.access).status, 200);
+    assert_eq!(spread.issuer.refresh(&pair.refresh).status, 401);
+}
+
+/// How often these commands were called, from `INFO commandstats`.
+fn calls(stats: &str, commands: &[&str]) -> u64 {
+    let of = |line: &str| -> Option<u64> {
+        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        commands.contains(&name).then(|| rest.split(',').next()?.parse().ok())?
+    };
+    stats.lines().filter_map(of).sum()
+}
+
+fn wait_for(what: &str, fact: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !fact() {
+        assert!(began.elapsed() < Duration::from_secs(20), "still waiting for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,24 @@
+//! One set of promises, kept by every token store; then what is special to Redis and to SQLite.
+//! Redis tests need `redis-server`; without it they say SKIPPED and pass.
+
+#[path = "harness/redis.rs"]
+mod redis;
+
+#[path = "stores/acl.rs"]
+mod acl;
+#[path = "stores/ends.rs"]
+mod ends;
+#[path = "stores/kit.rs"]
+mod kit;
+#[path = "stores/log.rs"]
+mod log;
+#[path = "stores/redis_faults.rs"]
+mod redis_faults;
+#[path = "stores/redis_replicas.rs"]
+mod redis_replicas;
+#[path = "stores/rotation.rs"]
+mod rotation;
+#[path = "stores/sessions.rs"]
+mod sessions;
+#[path = "stores/sqlite.rs"]
+mod sqlite;

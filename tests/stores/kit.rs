@@ -1,0 +1,125 @@
+//! What the tests of stores share: every store, sessions to open, and questions to ask.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward::clock::SystemClock;
+use doorward::metrics::Metrics;
+use doorward::secret::Digest;
+use doorward::state::redis::RedisState;
+use doorward::state::sql::SqlState;
+use doorward::state::{
+    AtLimit, Cause, Device, NewSession, Opened, Question, Session, SessionRules, Sessions, Standing,
+};
+use doorward::token::{Holder, HolderKind, SessionId, SubjectTag, TokenId};
+use doorward::{database, state};
+use tempfile::TempDir;
+
+use crate::redis::{RedisServer, available};
+
+/// A store under test, with what must outlive it.
+pub(crate) struct Store {
+    pub(crate) name: &'static str,
+    pub(crate) state: Arc<dyn Sessions>,
+    _server: Option<RedisServer>,
+    _dir: Option<TempDir>,
+}
+
+/// Each store, fresh and empty.
+pub(crate) async fn every_store() -> Vec<Store> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", dir.path().join("d.db").display());
+    let mut stores = vec![
+        Store { name: "SQLite in a file", state: Arc::new(sqlite(&file).await), _server: None, _dir: Some(dir) },
+        Store { name: "SQLite in memory", state: Arc::new(sqlite("sqlite::memory:").await), _server: None, _dir: None },
+    ];
+    if available() {
+        for (name, server, url) in [
+            ("Redis with a password", RedisServer::start(), RedisServer::url as fn(&RedisServer) -> String),
+            ("Redis on a Unix socket", RedisServer::start(), RedisServer::unix_url),
+            ("Redis Cluster", RedisServer::start_cluster(), RedisServer::cluster_url),
+        ] {
+            let state = Arc::new(redis(&url(&server)).await);
+            stores.push(Store { name, state, _server: Some(server), _dir: None });
+        }
+    }
+    stores
+}
+
+pub(crate) async fn sqlite(url: &str) -> SqlState {
+    let settings = database::Settings { url: url.into(), ..database::Settings::default() };
+    SqlState::open(&settings, Arc::new(SystemClock), Arc::new(Metrics::new())).await.expect("SQLite opens")
+}
+
+pub(crate) async fn redis(url: &str) -> RedisState {
+    redis_with(&state::Settings { url: url.into(), ..state::Settings::default() }).await
+}
+
+pub(crate) async fn redis_with(settings: &state::Settings) -> RedisState {
+    RedisState::connect(settings, Arc::new(SystemClock), Arc::new(Metrics::new())).await.expect("settings are fine")
+}
+
+pub(crate) const RULES: SessionRules = SessionRules {
+    grace: Duration::from_secs(3),
+    idle: Duration::from_secs(3600),
+    lifetime: Duration::from_secs(86_400),
+    max_per_subject: 10,
+    at_limit: AtLimit::Evict,
+};
+
+pub(crate) fn tag_of(subject: &str) -> SubjectTag {
+    SubjectTag::of("doorward", subject)
+}
+
+pub(crate) fn salt() -> Digest {
+    Digest::of(b"salt")
+}
+
+pub(crate) fn new_session(subject: &str) -> NewSession {
+    NewSession {
+        sid: SessionId::fresh(tag_of(subject)),
+        holder: Holder {
+            subject: subject.into(),
+            kind: HolderKind::Account,
+            roles: vec!["admin".into(), "réd\"acteur".into()],
+            scope: vec!["read".into()],
+            amr: vec![],
+        },
+        salt: salt(),
+        device: Device { user_agent: "browser/1 \u{1F6AA}".into(), ip: Some("2001:db8::1".parse().unwrap()) },
+    }
+}
+
+pub(crate) async fn open(state: &dyn Sessions, subject: &str) -> Session {
+    open_by(state, subject, &RULES).await
+}
+
+pub(crate) async fn open_by(state: &dyn Sessions, subject: &str, rules: &SessionRules) -> Session {
+    match state.open(&new_session(subject), rules).await.unwrap() {
+        Opened::Session { session, .. } => *session,
+        Opened::LimitReached => panic!("the limit was reached"),
+    }
+}
+
+/// Asks about a token minted for this session when it was in this state.
+pub(crate) async fn standing(state: &dyn Sessions, session: &Session) -> Standing {
+    let question = Question::Own { sid: session.sid, jti: TokenId::fresh(), epoch: session.epoch };
+    state.standing(&question).await.unwrap()
+}
+
+pub(crate) async fn lives(state: &dyn Sessions, session: &Session) -> bool {
+    standing(state, session).await != Standing::Dead
+}
+
+pub(crate) async fn end(state: &dyn Sessions, session: &Session) -> bool {
+    state.end(&session.sid, Cause::Logout).await.unwrap()
+}
+
+/// Lets time pass: for rules about time, by a store's own clock, there is no other fact to wait for.
+pub(crate) async fn pass(span: Duration) {
+    tokio::time::sleep(span).await;
+}
+
+pub(crate) const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
