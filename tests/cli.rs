@@ -243,10 +243,10 @@ fn all_sessions_of_a_subject_or_of_everyone_end() {
         home.run(&["token", "mint", "--user", user]).ok();
     }
     let done = home.run(&["session", "revoke", "--user", "alice", "--yes"]);
-    assert!(done.err.contains("2 sessions have ended"), "{}", done.err);
+    assert!(done.err.contains("Sessions ended: 2."), "{}", done.err);
     assert_eq!(home.run(&["session", "list", "--all", "-o", "json"]).json().as_array().map(Vec::len), Some(2));
     let done = home.run(&["session", "revoke", "--all", "--yes"]);
-    assert!(done.err.contains("2 sessions have ended"), "{}", done.err);
+    assert!(done.err.contains("Sessions ended: 2."), "{}", done.err);
     let done = home.run(&["session", "revoke", "--issuer", "https://i", "--user", "dave", "--jti", "j1", "--yes"]);
     assert!(done.code == 0 && done.err.contains("The token is denied for 24h"), "{}", done.err);
 }

@@ -1,7 +1,6 @@
 //! `session list|show|revoke`: straight on the token store; every checker hears of an end by the revocation log.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -11,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{ConfigArgs, Format, Outcome, OutputArgs, block_on, parts, terminal};
+use crate::audit::{self, About, Event};
 use crate::clock::{Clock, Millis, SystemClock};
 use crate::config::{Config, Role};
 use crate::state::{Cause, Session, Sessions};
@@ -180,45 +180,58 @@ impl Revoke {
 
     async fn revoke(&self, config: &Config) -> anyhow::Result<String> {
         let store = parts::store(config).await?;
-        let issuer = parts::issuer(config, Arc::clone(&store)).await?;
-        let call = parts::call();
-        let foreign = self.issuer.as_deref().filter(|issuer| *issuer != config.auth.issuer);
+        let own = config.auth.issuer.as_str();
+        let issuer = self.issuer.as_deref().unwrap_or(own);
         if let Some(sid) = &self.sid {
-            let was_live = issuer.end_session(sid, Cause::Admin, &call).await?;
+            let was_live = end_one(store.as_ref(), sid, None).await?;
             return Ok(if was_live { "The session has ended.".into() } else { "The session had ended before.".into() });
         }
         let Some(user) = &self.user else {
-            let ended = end_everyone(store.as_ref(), &issuer).await?;
-            return Ok(format!("{ended} sessions have ended."));
+            return Ok(format!("Sessions ended: {}.", end_everyone(store.as_ref()).await?));
         };
+        let tag = SubjectTag::of(issuer, user);
         if let Some(jti) = &self.jti {
             let Some(jti) = TokenId::new(jti) else { bail!("a `jti` has 1 to 256 bytes") };
-            let until = SystemClock.now().plus(self.remember.0);
-            issuer.deny(foreign.unwrap_or(&config.auth.issuer), user, &jti, until, &call).await?;
+            store.deny_token(tag, &jti, SystemClock.now().plus(self.remember.0)).await?;
+            audit_end(Event::AuthnTokenRevoked, Some(user), None, "denied");
             return Ok(format!("The token is denied for {}.", self.remember));
         }
-        if let Some(foreign) = foreign {
-            issuer.deny_foreign_subject(foreign, user, self.remember.0, &call).await?;
-            return Ok(format!("Every token of {user} issued until now is denied for {}.", self.remember));
-        }
-        let ended = issuer.end_subject(user, Cause::Admin, &call).await?;
-        Ok(format!("{ended} sessions have ended; access tokens issued until now are refused."))
+        let ended = store.end_subject(tag, Cause::Admin, self.remember.0).await?;
+        audit_end(Event::AuthnTokenRevoked, Some(user), None, Cause::Admin.as_str());
+        Ok(if issuer == own {
+            format!("Sessions ended: {ended}. Access tokens issued until now are refused.")
+        } else {
+            format!("Every token of {user} issued until now is denied for {}.", self.remember)
+        })
     }
 }
 
+async fn end_one(store: &dyn Sessions, sid: &SessionId, subject: Option<&str>) -> anyhow::Result<bool> {
+    let was_live = store.end(sid, Cause::Admin).await?;
+    if was_live {
+        audit_end(Event::SessionEnded, subject, Some(sid), Cause::Admin.as_str());
+    }
+    Ok(was_live)
+}
+
 /// Ends all sessions, page by page, until a page brings none that was live: logins meanwhile don't hold it up for ever.
-async fn end_everyone(store: &dyn Sessions, issuer: &crate::issue::Issuer) -> anyhow::Result<u64> {
+async fn end_everyone(store: &dyn Sessions) -> anyhow::Result<u64> {
     let mut ended = 0;
     loop {
         let mut in_page = 0;
         for session in store.all_sessions(PAGE).await? {
-            in_page += u64::from(issuer.end_session(&session.sid, Cause::Admin, &parts::call()).await?);
+            in_page += u64::from(end_one(store, &session.sid, Some(&session.holder.subject)).await?);
         }
         ended += in_page;
         if in_page == 0 {
             return Ok(ended);
         }
     }
+}
+
+fn audit_end(event: Event, subject: Option<&str>, sid: Option<&SessionId>, outcome: &str) {
+    let sid = sid.map(|sid| sid as &dyn std::fmt::Display);
+    audit::record(event, About { subject, sid, client: None, request_id: Some("command-line"), outcome });
 }
 
 fn as_json(session: &Session) -> Value {
