@@ -84,8 +84,11 @@ impl RedisServer {
     pub(crate) fn start_replica_of(primary: &Self) -> Self {
         let port = primary.port.to_string();
         let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port, "--masterauth", PASSWORD]);
+        // The replica says `up` before the primary counts it.
         replica.wait_until("it follows its primary", || {
             replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
+                && primary.cli(&["INFO", "replication"]).contains(&format!("port={},state=online", replica.port))
+                && primary.cli(&["WAIT", "1", "100"]) == "1"
         });
         replica
     }
