@@ -84,8 +84,11 @@ impl RedisServer {
     pub(crate) fn start_replica_of(primary: &Self) -> Self {
         let port = primary.port.to_string();
         let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port, "--masterauth", PASSWORD]);
+        // The replica says `up` before the primary counts it.
         replica.wait_until("it follows its primary", || {
             replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
+                && primary.cli(&["INFO", "replication"]).contains(&format!("port={},state=online", replica.port))
+                && primary.cli(&["WAIT", "1", "100"]) == "1"
         });
         replica
     }
@@ -211,6 +214,57 @@ impl Drop for RedisServer {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// A Sentinel that watches one primary under the name `main`, and promotes its replica soon after it died.
+pub(crate) struct Sentinel {
+    child: Child,
+    port: u16,
+    _dir: TempDir,
+}
+
+impl Sentinel {
+    pub(crate) fn start(primary: &RedisServer) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (port, conf) = (free_port(), dir.path().join("sentinel.conf"));
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {} 1\n\
+             sentinel auth-pass main {PASSWORD}\nsentinel down-after-milliseconds main 500\n\
+             sentinel failover-timeout main 3000\n",
+            dir.path().display(),
+            primary.port
+        );
+        fs::write(&conf, text).expect("writable");
+        let child = Command::new("redis-server")
+            .arg(&conf)
+            .arg("--sentinel")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server starts");
+        let sentinel = Self { child, port, _dir: dir };
+        // It learns of the replicas from the primary, once in ten seconds at first at the latest.
+        primary.wait_until("the sentinel knows the replica", || {
+            sentinel.cli(&["SENTINEL", "REPLICAS", "main"]).contains("slave-priority")
+        });
+        sentinel
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis-sentinel://:{PASSWORD_IN_URL}@127.0.0.1:{}/0?sentinelServiceName=main", self.port)
+    }
+
+    fn cli(&self, args: &[&str]) -> String {
+        let output = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(args).output();
+        String::from_utf8_lossy(&output.expect("redis-cli runs").stdout).into_owned()
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Store {
 
 /// Each store, fresh and empty.
 pub(crate) async fn every_store() -> Vec<Store> {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = directory();
     let file = format!("sqlite:{}", dir.path().join("d.db").display());
     let mut stores = vec![
         Store { name: "SQLite in a file", state: Arc::new(sqlite(&file).await), _server: None, _dir: Some(dir) },
@@ -44,6 +44,12 @@ pub(crate) async fn every_store() -> Vec<Store> {
         }
     }
     stores
+}
+
+/// A directory for a database: in memory where the system has that, so that a busy disk does not decide a test. Every write
+/// is synced.
+pub(crate) fn directory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary directory")
 }
 
 pub(crate) async fn sqlite(url: &str) -> SqlState {

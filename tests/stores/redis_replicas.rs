@@ -8,7 +8,7 @@ use doorward::token::Generation;
 
 use crate::kit::{RULES, end, lives, ms, open, redis, redis_with, salt};
 use crate::log::{read, start};
-use crate::redis::{RedisServer, available};
+use crate::redis::{RedisServer, Sentinel, available};
 
 async fn waiting_for_one(server: &RedisServer) -> RedisState {
     redis_with(&Settings { url: server.url(), wait_replicas: 1, ..Settings::default() }).await
@@ -66,6 +66,58 @@ async fn a_replica_that_hangs_delays_the_confirmation_and_a_repeated_logout_gets
     assert!(!end(&state, &second).await);
     let health = state.health().await.unwrap();
     assert_eq!(health.warnings, Vec::<String>::new());
+}
+
+// SEC-F5
+#[tokio::test]
+async fn a_failover_by_sentinel_is_followed_and_is_a_gap() {
+    if available() {
+        fail_over(RedisServer::kill).await;
+    }
+}
+
+// SEC-F2: its connections stay open, so only our own deadlines tell.
+#[tokio::test]
+async fn a_failover_from_a_frozen_primary_is_followed_too() {
+    if available() {
+        fail_over(|primary| primary.freeze()).await;
+    }
+}
+
+async fn fail_over(strike: fn(&mut RedisServer)) {
+    let mut primary = RedisServer::start();
+    let replica = RedisServer::start_replica_of(&primary);
+    let sentinel = Sentinel::start(&primary);
+    let state = redis_with(&Settings { url: sentinel.url(), wait_replicas: 1, ..Settings::default() }).await;
+    let session = open(&state, "alice").await;
+    let ended = open(&state, "alice").await;
+    // 503 asks to try again; confirmed, the replica has seen it and all before it.
+    let begun = Instant::now();
+    while let Err(error) = state.end(&ended.sid, Cause::Logout).await {
+        assert!(begun.elapsed() < Duration::from_secs(5), "{error}");
+    }
+    let position = start(&state).await;
+    strike(&mut primary);
+    let begun = Instant::now();
+    let rotated = loop {
+        if let Ok(rotation) = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await {
+            break rotation;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "the failover was not followed");
+        tokio::time::sleep(ms(50)).await;
+    };
+    assert!(matches!(rotated, Rotation::Rotated(_)), "{rotated:?}");
+    replica.wait_until("it is primary", || replica.cli(&["ROLE"]).starts_with("master"));
+    let batch = loop {
+        if let Ok(batch) = state.read_log(Some(&position), Duration::ZERO).await {
+            break batch;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(25), "the log was not found again");
+        tokio::time::sleep(ms(50)).await;
+    };
+    assert!(batch.gap, "another primary");
+    crate::redis_faults::recovers(&state).await;
+    assert!(!lives(&state, &ended).await);
 }
 
 // On a cluster the log is the second step: what could not write it pays later.

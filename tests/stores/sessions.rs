@@ -89,6 +89,7 @@ async fn open_50_at_once(state: &Arc<dyn doorward::state::Sessions>, rules: Sess
 async fn the_limit_evicts_the_oldest_exactly_under_50_parallel_logins() {
     for store in every_store().await {
         let first = open(&*store.state, "alice").await;
+        pass(ms(2)).await;
         let opened = open_50_at_once(&store.state, RULES).await;
         let evicted: Vec<SessionId> = opened
             .iter()

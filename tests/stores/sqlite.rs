@@ -10,7 +10,7 @@ use doorward::state::sql::SqlState;
 use doorward::state::{Lookups, Rotation, Sessions, StateError};
 use doorward::token::Generation;
 
-use crate::kit::{RULES, end, lives, ms, open, salt, sqlite};
+use crate::kit::{RULES, directory, end, lives, ms, open, salt, sqlite};
 use crate::log::{read, start};
 
 fn file(dir: &tempfile::TempDir) -> String {
@@ -19,7 +19,7 @@ fn file(dir: &tempfile::TempDir) -> String {
 
 #[tokio::test]
 async fn sessions_and_the_log_survive_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = directory();
     let (session, ended, position);
     {
         let state = sqlite(&file(&dir)).await;
@@ -40,7 +40,7 @@ async fn sessions_and_the_log_survive_a_restart() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_by_another_process_is_heard() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = directory();
     let (server, command_line) = (Arc::new(sqlite(&file(&dir)).await), sqlite(&file(&dir)).await);
     let session = open(&*server, "alice").await;
     let position = start(&*server).await;
@@ -58,7 +58,7 @@ async fn an_end_by_another_process_is_heard() {
 // SEC-F10
 #[tokio::test]
 async fn a_locked_database_is_answered_within_a_second_and_recovers() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = directory();
     let state = sqlite(&file(&dir)).await;
     let session = open(&state, "alice").await;
     let other = database::open(&database::Settings { url: file(&dir), ..database::Settings::default() }).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_locked_database_is_answered_within_a_second_and_recovers() {
 // SEC-F10
 #[tokio::test]
 async fn a_full_disk_is_an_error_and_nothing_half_written() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = directory();
     let settings = database::Settings { url: file(&dir), pool: 1, ..database::Settings::default() };
     let pool = database::open(&settings).await.unwrap();
     let state = SqlState::new(pool.clone(), Arc::new(SystemClock), Arc::new(Metrics::new())).await.unwrap();
@@ -126,24 +126,18 @@ async fn a_reader_behind_the_kept_log_has_a_gap_and_old_rows_go() {
 
 #[tokio::test]
 async fn a_restored_backup_is_a_gap() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = directory();
     let path = dir.path().join("d.db");
     let backup = dir.path().join("backup.db");
-    let position;
-    {
-        let state = sqlite(&file(&dir)).await;
-        let session = open(&state, "alice").await;
-        let pool =
-            database::open(&database::Settings { url: file(&dir), ..database::Settings::default() }).await.unwrap();
-        let into = sqlx::AssertSqlSafe(format!("VACUUM INTO '{}'", backup.display()));
-        sqlx::query(into).execute(&pool).await.unwrap();
-        pool.close().await;
-        end(&state, &session).await;
-        position = read(&state, &start(&state).await).await.position;
-    }
-    for side in ["d.db-wal", "d.db-shm"] {
-        let _ = std::fs::remove_file(dir.path().join(side));
-    }
+    let settings = database::Settings { url: file(&dir), ..database::Settings::default() };
+    let pool = database::open(&settings).await.unwrap();
+    let state = SqlState::new(pool.clone(), Arc::new(SystemClock), Arc::new(Metrics::new())).await.unwrap();
+    let session = open(&state, "alice").await;
+    let into = sqlx::AssertSqlSafe(format!("VACUUM INTO '{}'", backup.display()));
+    sqlx::query(into).execute(&pool).await.unwrap();
+    end(&state, &session).await;
+    let position = start(&state).await;
+    pool.close().await;
     std::fs::copy(&backup, &path).unwrap();
     let state = sqlite(&file(&dir)).await;
     assert!(state.read_log(Some(&position), Duration::ZERO).await.unwrap().gap);
