@@ -42,6 +42,7 @@ fn check(checker: &Doorward, token: &str) -> Reply {
 
 // SEC-S1
 #[test]
+#[expect(clippy::print_stdout, reason = "the figure is what it is for")]
 fn a_logout_is_seen_by_every_checker_within_milliseconds() {
     let Some(spread) = Spread::start(json!({"auth": {"max_sessions_per_user": 0}})) else { return };
     const ROUNDS: usize = 200;

@@ -30,8 +30,9 @@ pub struct ServeOptions {
 /// # Errors
 /// When a part can't be made of the configuration, or a listener can't be bound.
 pub async fn serve(loaded: Loaded, options: ServeOptions) -> Result<ExitCode> {
+    let signals = ends::Signals::listen()?;
     let running = Running::start(&loaded.config, options).await?;
-    let delay = ends::wait(&running, reload::Reloading::new(loaded)).await?;
+    let delay = signals.wait(&running, reload::Reloading::new(loaded)).await;
     running.stop(delay).await;
     Ok(ExitCode::SUCCESS)
 }
