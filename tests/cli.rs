@@ -352,3 +352,29 @@ fn a_reader_that_goes_away_is_no_failure() {
     let done = Done::of(child.wait_with_output().expect("waited"));
     assert_eq!((done.code, done.err.as_str()), (0, ""));
 }
+
+/// Ended whatever becomes of the test.
+struct Serving(std::process::Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn healthcheck_and_doctor_find_a_running_service_well() {
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port");
+    let home = Home::with(&format!("listen: {{public: '{}', check: '{}', ops: '{}'}}\n", free(), free(), free()));
+    let silent = |mut command: Command| command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+    let _serving = Serving(silent(home.command(&["serve"])));
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while home.run(&["healthcheck"]).code != 0 {
+        assert!(std::time::Instant::now() < patience, "never ready");
+    }
+    let text = home.run(&["doctor"]).ok();
+    assert!(text.contains("√ listen.check") && text.contains("All is well."), "{text}");
+    let pre = home.run(&["doctor", "--pre"]);
+    assert!(pre.code == 1 && pre.out.contains("can't be bound"), "{}", pre.out);
+}

@@ -15,15 +15,11 @@ use crate::metrics::Metrics;
 use crate::state::Sessions;
 use crate::state::redis::RedisState;
 use crate::state::sql::SqlState;
-use crate::token::jwt::claims::LEEWAY;
 use crate::token::jwt::{OwnKeys, OwnProfile, Signer, Verifier};
 use crate::token::keys::{KeyRing, RingRules};
 
-/// The `max-age` of our JWKS: how long a new key is published before it signs.
-const PUBLISH_AHEAD: Duration = Duration::from_secs(300);
-
 pub(super) fn ring_rules(config: &Config) -> RingRules {
-    RingRules { publish_ahead: PUBLISH_AHEAD, keep_after: config.auth.access_lifetime.0 + LEEWAY }
+    RingRules::of(config.auth.access_lifetime.0)
 }
 
 pub(super) fn ring(config: &Config) -> anyhow::Result<Arc<KeyRing>> {
