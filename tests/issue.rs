@@ -335,33 +335,27 @@ async fn logs_tell_what_happened_and_show_no_token() {
     assert!(!log.contains(signature));
 }
 
-/// All that is logged by this thread until the end, at every level.
-struct Log {
-    text: std::sync::Arc<std::sync::Mutex<Vec<u8>>>,
-    _guard: tracing::subscriber::DefaultGuard,
-}
+/// All that this test binary logs from its first use on, at every level. One log for all threads: with a subscriber of its
+/// own, a thread finds call sites that others have switched off before.
+struct Log;
+
+static LOGGED: std::sync::Mutex<Vec<u8>> = std::sync::Mutex::new(Vec::new());
 
 impl Log {
     fn begin() -> Self {
-        let text = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let to = text.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(move || Writer(to.clone()))
-            .finish();
-        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
+        let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| Self).finish();
+        tracing::subscriber::set_global_default(log).expect("only one test reads the log");
+        Self
     }
 
     fn end(self) -> String {
-        String::from_utf8(self.text.lock().expect("unpoisoned").clone()).expect("UTF-8")
+        String::from_utf8(LOGGED.lock().expect("unpoisoned").clone()).expect("UTF-8")
     }
 }
 
-struct Writer(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Writer {
+impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("unpoisoned").extend_from_slice(bytes);
+        LOGGED.lock().expect("unpoisoned").extend_from_slice(bytes);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {

@@ -84,11 +84,13 @@ impl RedisServer {
     pub(crate) fn start_replica_of(primary: &Self) -> Self {
         let port = primary.port.to_string();
         let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port, "--masterauth", PASSWORD]);
-        // The replica says `up` before the primary counts it.
+        // The replica says `up` before the primary counts it, and the primary sends it nothing before its first
+        // acknowledgement, up to a second later.
         replica.wait_until("it follows its primary", || {
-            replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
-                && primary.cli(&["INFO", "replication"]).contains(&format!("port={},state=online", replica.port))
-                && primary.cli(&["WAIT", "1", "100"]) == "1"
+            let told = primary.cli(&["INFO", "replication"]);
+            let online = format!("port={},state=online,offset=", replica.port);
+            let acknowledged = told.split_once(&online).is_some_and(|(_, rest)| !rest.starts_with("0,"));
+            acknowledged && replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
         });
         replica
     }

@@ -21,7 +21,7 @@ const IN_ALL: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long the replicas get to see a change. Redis notices that this is over up to 100 ms late.
-const REPLICATION: Duration = Duration::from_millis(200);
+const REPLICATION: Duration = Duration::from_millis(500);
 const WAIT_IS_LATE: Duration = Duration::from_millis(200);
 
 /// By when a step that begins now has to be answered.
