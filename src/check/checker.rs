@@ -21,6 +21,8 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::state::{Entry, Hears, LogBatch, Lookups};
 
+const KEYS_BUDGET: Duration = Duration::from_secs(5);
+
 /// What a checker is made of.
 #[expect(missing_debug_implementations, reason = "its parts are traits, and there is nothing to see")]
 pub struct Parts {
@@ -156,6 +158,12 @@ impl Checker {
     /// Housekeeping of the cache; returns how many identities it holds.
     pub(super) fn tend(&self) -> u64 {
         self.lookup.cache.tend()
+    }
+
+    /// Asks the issuers for their keys, soon and not too often.
+    pub(super) fn fetch_keys(&self) -> impl Future<Output = ()> + Send + use<> {
+        let verifier = self.lookup.verifier.clone();
+        async move { verifier.fetch_for_unknown_key(KEYS_BUDGET).await }
     }
 
     pub(super) fn seen(&self) -> &Seen {

@@ -80,6 +80,8 @@ impl Follower {
         self.checker.hear_batch(&batch, asked);
         if batch.gap && self.position.is_some() {
             tracing::info!("the revocation log has a gap; everything known is looked up anew");
+            // A removed key may be among what was missed; the issuer's key set tells (SEC-K3).
+            tokio::spawn(self.checker.fetch_keys());
         }
         if self.failures > 0 {
             tracing::info!("the revocation log can be read again");
