@@ -136,6 +136,8 @@ fn targets(level: Level) -> Targets {
     let own = LevelFilter::from(level);
     Targets::new()
         .with_default(own.min(LevelFilter::WARN))
+        // Each lost connection is several of its warnings; ours says it once.
+        .with_target("fred", own.min(LevelFilter::ERROR))
         .with_target("doorward", own)
         .with_target("audit", LevelFilter::INFO)
 }

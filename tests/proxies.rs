@@ -333,14 +333,20 @@ fn a_dead_token_store_is_503(proxy: Proxy) {
 #[test]
 fn nginx_sends_a_browser_to_the_sign_in_page_with_the_page_it_wanted() {
     let Some(edge) = Edge::start(Proxy::NginxBrowser) else { return };
-    let page = Request::get("/page?a=1&b=x%20y").header("Accept", "text/html,application/xhtml+xml;q=0.9");
+    let page = Request::get("/page?a=1&b=x%20y")
+        .host(&edge.address.to_string())
+        .header("Accept", "text/html,application/xhtml+xml;q=0.9");
     let reply = edge.refuses(&page, 302);
     let location = reply.header("Location").expect("one Location");
     let (address, query) = location.split_once('?').expect("a query");
     assert_eq!(address, SIGN_IN);
     let rd = query.split('&').find_map(|pair| pair.strip_prefix("rd=")).expect("rd");
     assert!(!rd.contains(['?', '&', '=', ' ']), "{rd} is one encoded value");
-    assert_eq!(paths::decode(rd), "http://localhost/page?a=1&b=x%20y");
+    assert_eq!(
+        paths::decode(rd),
+        format!("http://{}/page?a=1&b=x%20y", edge.address),
+        "with the port that the browser used"
+    );
     assert_eq!(reply.header("Cache-Control"), Some("no-store"));
 
     edge.refuses(&Request::get("/page").header("Accept", "application/json"), 401);

@@ -4,7 +4,10 @@ use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
+use crate::check::host;
+
 pub(super) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static X_DOORWARD_ROUTE: HeaderName = HeaderName::from_static("x-doorward-route");
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -16,6 +19,9 @@ pub(super) struct Asked<'a> {
     /// Raw path and query.
     pub(super) target: &'a str,
     pub(super) route: Option<&'a str>,
+    /// The host with the port that the browser sees, to send it back there: NGINX's `$host` has no port. Never another
+    /// host than the one decided on.
+    pub(super) shown_host: &'a str,
     /// `http` or `https`, to tell a browser where it was; no decision asks it.
     pub(super) scheme: Option<&'a str>,
 }
@@ -24,10 +30,10 @@ impl<'a> Asked<'a> {
     /// `None` unless all parts are there.
     pub(super) fn new(method: &'a str, host: &'a str, target: &'a str) -> Option<Self> {
         let whole = !method.is_empty() && !host.is_empty() && target.starts_with('/');
-        whole.then_some(Self { method, host, target, route: None, scheme: None })
+        whole.then_some(Self { method, host, target, route: None, shown_host: host, scheme: None })
     }
 
-    /// Adds what a trusted proxy tells besides: route and scheme. `None` where the route is told twice.
+    /// Adds what a trusted proxy tells besides: route, port and scheme. `None` where the route is told twice.
     pub(super) fn with_hints(self, headers: &'a HeaderMap) -> Option<Self> {
         let route = match headers.get(&X_DOORWARD_ROUTE) {
             None => None,
@@ -35,7 +41,11 @@ impl<'a> Asked<'a> {
             Some(_) => Some(only(headers, &X_DOORWARD_ROUTE)?),
         };
         let scheme = only(headers, &X_FORWARDED_PROTO).filter(|scheme| ["http", "https"].contains(scheme));
-        Some(Self { route, scheme, ..self })
+        let shown = only(headers, &X_FORWARDED_HOST).filter(|shown| {
+            let same = host::canonical(shown).zip(host::canonical(self.host));
+            same.is_some_and(|(shown, own)| shown == own)
+        });
+        Some(Self { route, shown_host: shown.unwrap_or(self.host), scheme, ..self })
     }
 }
 

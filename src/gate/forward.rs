@@ -4,11 +4,10 @@
 use http::HeaderName;
 use http::request::Parts;
 
-use crate::gate::asked::{Asked, only};
+use crate::gate::asked::{Asked, X_FORWARDED_HOST, only};
 
 static X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 static X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
-static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// All three, each exactly once (SEC-P1), from a peer whose word counts (SEC-P2).
 pub(super) fn read(parts: &Parts, trusted: bool) -> Option<Asked<'_>> {

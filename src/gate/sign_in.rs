@@ -40,7 +40,7 @@ impl SignIn {
         if denial.kind() != Kind::Unauthenticated || !page || !wants_html(headers, or_silent) {
             return None;
         }
-        let back = asked.scheme.map(|scheme| encoded(&format!("{scheme}://{}{}", asked.host, asked.target)));
+        let back = asked.scheme.map(|scheme| encoded(&format!("{scheme}://{}{}", asked.shown_host, asked.target)));
         match back.filter(|back| back.len() <= LONGEST_RETURN) {
             None => Some(self.bare.clone()),
             Some(back) => {
