@@ -1,9 +1,11 @@
 //! The key ring in a running process: read at start, read again when its directory changes, told to all who use it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::sync::watch;
 
 use crate::audit::{self, About, Event};
 use crate::clock::Clock;
@@ -13,6 +15,10 @@ use crate::state::{Entry, Hears, Sessions};
 use crate::token::jwt::{Signer, Verifier};
 use crate::token::keys::{KeyRing, RingRules};
 
+/// `key revoke` tells of the removal before the file goes, so the directory is looked at until it has gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const LOOKS: u32 = 50;
+
 /// Who uses the ring.
 pub(super) struct Keys {
     pub(super) signer: Arc<Signer>,
@@ -21,6 +27,8 @@ pub(super) struct Keys {
     pub(super) hears: Arc<dyn Hears>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
+    /// Removed keys of which the checkers could not be told yet.
+    pub(super) unannounced: Mutex<BTreeSet<String>>,
 }
 
 impl Keys {
@@ -29,23 +37,55 @@ impl Keys {
     /// # Errors
     /// When the directory can't be used as it is; the ring before stays.
     pub(super) async fn reload(&self, config: &Config) -> Result<()> {
-        let ring = KeyRing::load(&config.keys, RingRules::of(config.auth.access_lifetime.0)).context("keys.dir")?;
+        let rules = RingRules::of(config.auth.access_lifetime.0);
+        let ring = KeyRing::load(&config.keys, rules).and_then(|ring| ring.signing(self.clock.now()));
+        let ring = Arc::new(ring.context("keys.dir")?);
         let (before, after) = (self.kids(&self.signer.ring()), self.kids(&ring));
-        let ring = Arc::new(ring);
         self.verifier.replace_ring(&ring);
         self.signer.replace(ring);
         self.show();
         for kid in before.difference(&after) {
             self.verifier.remove_key(kid);
-            let entry = Entry::Key(kid.clone());
-            self.hears.hear(&entry);
-            audit::record(Event::KeyChange, About { outcome: "removed", ..About::default() });
-            self.sessions.announce(&entry).await.context("announcing the removed key")?;
+            self.hears.hear(&Entry::Key(kid.clone()));
+            self.owed().insert(kid.clone());
+            record(kid, "removed");
         }
-        if after.difference(&before).next().is_some() {
-            audit::record(Event::KeyChange, About { outcome: "added", ..About::default() });
-        }
+        after.difference(&before).for_each(|kid| record(kid, "added"));
+        self.announce().await;
         Ok(())
+    }
+
+    /// Tells the checkers of removed keys; what can't be told now is told later.
+    pub(super) async fn announce(&self) {
+        let owed: Vec<String> = self.owed().iter().cloned().collect();
+        for kid in owed {
+            match self.sessions.announce(&Entry::Key(kid.clone())).await {
+                Ok(()) => {
+                    self.owed().remove(&kid);
+                }
+                Err(error) => tracing::warn!(%kid, %error, "the checkers can't be told of the removed key yet"),
+            }
+        }
+    }
+
+    /// Changes when another process removed a key.
+    pub(super) fn removals(&self) -> watch::Receiver<()> {
+        self.verifier.removals()
+    }
+
+    /// After a removal by another process: takes over the ring without the key as soon as it is there, so that signing
+    /// goes on with its successor.
+    pub(super) async fn follow_removal(&self, config: &Config) {
+        for _ in 0..LOOKS {
+            let stale = |kid: &String| self.verifier.has_removed(kid);
+            if !self.kids(&self.signer.ring()).iter().any(stale) {
+                return;
+            }
+            if let Err(error) = self.reload(config).await {
+                tracing::warn!("the key directory can't be used: {error:#}");
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// States follow from time alone, so this is called now and then too.
@@ -57,4 +97,12 @@ impl Keys {
     fn kids(&self, ring: &KeyRing) -> BTreeSet<String> {
         ring.keys(self.clock.now()).into_iter().map(|key| key.kid).collect()
     }
+
+    fn owed(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.unannounced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn record(kid: &str, outcome: &str) {
+    audit::record(Event::KeyChange, About { subject: Some(kid), outcome, ..About::default() });
 }

@@ -1,7 +1,7 @@
 //! A running doorward: the parts of its role behind their open doors, and the way they end.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -199,7 +199,7 @@ impl Ground {
     ) -> Result<SessionPlane> {
         let callers = trusted_callers(config, address, dev)?;
         let refresh_key = ring.secret().derive(REFRESH_LABEL);
-        let signer = Arc::new(Signer::new(ring));
+        let signer = Arc::new(Signer::new(ring).heeding(verifier.clone()));
         let issuer = Issuer::new(issue::Parts {
             sessions: Arc::clone(&store.sessions),
             signer: signer.clone(),
@@ -225,6 +225,7 @@ impl Ground {
             hears: checker.clone(),
             clock: Arc::clone(&self.clock),
             metrics: Arc::clone(&self.metrics),
+            unannounced: Mutex::default(),
         };
         keys.show();
         Ok(SessionPlane { desk, keys, address })

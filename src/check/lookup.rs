@@ -47,6 +47,9 @@ pub trait Verifies: Send + Sync {
 
     /// Whether our own keys are known.
     fn ready(&self) -> bool;
+
+    /// Whether any key may be one of an issuer whose keys are not known: then an unknown key says nothing (SEC-N4).
+    fn knows_all_issuers(&self) -> bool;
 }
 
 #[async_trait]
@@ -65,6 +68,10 @@ impl Verifies for Verifier {
 
     fn ready(&self) -> bool {
         Self::ready(self)
+    }
+
+    fn knows_all_issuers(&self) -> bool {
+        Verifier::ready(self) && self.unknown_issuers().is_empty()
     }
 }
 
@@ -234,7 +241,7 @@ impl Lookup {
             tracing::debug!(%why, "token denied");
             match why {
                 // Ours to know the key, and we don't yet (SEC-N4).
-                TokenError::UnknownKey if !self.verifier.ready() => Denial::Unavailable,
+                TokenError::UnknownKey if !self.verifier.knows_all_issuers() => Denial::Unavailable,
                 _ => Denial::InvalidToken,
             }
         })

@@ -212,6 +212,9 @@ impl Verifies for ByHeart {
     fn ready(&self) -> bool {
         !self.unready.load(Ordering::SeqCst)
     }
+    fn knows_all_issuers(&self) -> bool {
+        self.ready()
+    }
 }
 
 /// A checker with all its parts at hand.

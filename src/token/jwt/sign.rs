@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::Timestamp;
 use crate::secret::base64url;
 use crate::token::HolderKind;
+use crate::token::jwt::verify::Verifier;
 use crate::token::jwt::{ACCESS_TYPE, AccessToken, SignError};
 use crate::token::keys::KeyRing;
 use crate::token::keys::signing::SigningKey;
@@ -16,11 +17,18 @@ use crate::token::keys::signing::SigningKey;
 #[derive(Debug)]
 pub struct Signer {
     ring: ArcSwap<KeyRing>,
+    /// Knows the keys that were removed.
+    verifier: Option<Arc<Verifier>>,
 }
 
 impl Signer {
     pub fn new(ring: Arc<KeyRing>) -> Self {
-        Self { ring: ArcSwap::new(ring) }
+        Self { ring: ArcSwap::new(ring), verifier: None }
+    }
+
+    /// Signs nothing with a key that this verifier was told is removed: no door would take it.
+    pub fn heeding(self, verifier: Arc<Verifier>) -> Self {
+        Self { verifier: Some(verifier), ..self }
     }
 
     /// After a reload: the next token is signed with the new ring's key.
@@ -37,7 +45,8 @@ impl Signer {
     /// [`SignError`].
     pub fn sign(&self, token: &AccessToken<'_>, now: Timestamp) -> Result<String, SignError> {
         let ring = self.ring.load();
-        let key = ring.signing_key(now).ok_or(SignError::NoActiveKey)?;
+        let removed = |kid: &str| self.verifier.as_ref().is_some_and(|verifier| verifier.has_removed(kid));
+        let key = ring.signing_key(now).filter(|key| !removed(key.kid())).ok_or(SignError::NoActiveKey)?;
         sign_claims(key, ACCESS_TYPE, &payload(token))
     }
 }

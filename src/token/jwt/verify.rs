@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,7 @@ use crate::token::remote::IssuerSettings;
 use crate::token::remote::source::{Source, SourceView};
 use crate::token::{Claims, TokenError};
 
-/// So many signatures are tried for one token, however many issuers use one `kid`.
+/// So many signatures are tried for one token with one issuer's keys.
 const MAX_TRIES: usize = 8;
 
 /// Verifies access tokens of our own and of the configured foreign issuers.
@@ -33,6 +34,8 @@ pub struct Verifier {
     profiles: Vec<Profile>,
     /// Revoked key ids of our own: no later JWKS brings them back (SEC-K3).
     removed: ArcSwap<HashSet<Box<str>>>,
+    /// Told at each removal.
+    removals: watch::Sender<()>,
 }
 
 impl Verifier {
@@ -53,7 +56,7 @@ impl Verifier {
             }
             profiles.push(Profile::foreign(settings)?);
         }
-        Ok(Self { profiles, removed: ArcSwap::default() })
+        Ok(Self { profiles, removed: ArcSwap::default(), removals: watch::Sender::new(()) })
     }
 
     /// After the ring was reloaded.
@@ -88,6 +91,8 @@ impl Verifier {
         let mut kid_is_known = false;
         let mut other_issuer = false;
         for profile in profiles {
+            // Each issuer's keys have their own tries: none can use up another's.
+            attempt.tries = 0;
             for set in profile.key_sets() {
                 kid_is_known |= kid.is_some_and(|kid| set.knows(kid));
                 for candidate in set.candidates(kid, now) {
@@ -127,6 +132,22 @@ impl Verifier {
             removed.insert(kid.into());
             removed
         });
+        self.removals.send_replace(());
+    }
+
+    pub fn has_removed(&self, kid: &str) -> bool {
+        self.removed.load().contains(kid)
+    }
+
+    /// Changes whenever a key is removed: then the issuer's directory is worth a look.
+    pub fn removals(&self) -> watch::Receiver<()> {
+        self.removals.subscribe()
+    }
+
+    /// Foreign issuers of whose keys none are known: whether a token is theirs can't be told now.
+    pub fn unknown_issuers(&self) -> Vec<&str> {
+        let unknown = |profile: &&Profile| profile.remote.is_some() && profile.key_sets().all(|set| set.is_empty());
+        self.profiles[1..].iter().filter(unknown).map(|profile| &*profile.expected.issuer).collect()
     }
 
     /// After [`TokenError::UnknownKey`]: has the issuers' keys fetched, at most once in 30 s each (SEC-T5), and returns when

@@ -49,6 +49,17 @@ pub fn make_dir(dir: &Path) -> Result<(), KeyError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(KeyError::unwritable(dir))
 }
 
+/// Who may put a key into the directory may mint tokens (SEC-K6). A directory that is not there is not open.
+///
+/// # Errors
+/// [`KeyError::DirTooOpen`].
+pub fn refuse_open_dir(dir: &Path) -> Result<(), KeyError> {
+    match fs::metadata(dir) {
+        Ok(found) if found.permissions().mode() & 0o002 != 0 => Err(KeyError::DirTooOpen { dir: dir.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
 /// Held while the directory is changed; let go when dropped, or when the process dies.
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "the lock is the open file")] File);

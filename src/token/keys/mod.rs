@@ -111,8 +111,8 @@ pub struct RingRules {
 }
 
 impl RingRules {
-    /// The `max-age` of our JWKS.
-    pub const PUBLISH_AHEAD: Duration = Duration::from_secs(300);
+    /// The `max-age` of our JWKS, and as long as it may take a new key to get there.
+    pub const PUBLISH_AHEAD: Duration = Duration::from_secs(330);
     /// The clocks of issuer and verifiers may differ by this much before a superseded key is missed.
     const LEEWAY: Duration = Duration::from_secs(60);
 
@@ -190,6 +190,10 @@ pub enum KeyError {
         "{dir}: no key of algorithm {algorithm} is there; run `doorward key generate`, or set keys.algorithm to that of a key there"
     )]
     NoKeyOf { dir: PathBuf, algorithm: Algorithm },
+    #[error("{dir}: no key there signs yet; run: doorward key rotate")]
+    NothingSigns { dir: PathBuf },
+    #[error("{dir}: every user of this machine may put keys there; run: chmod o-w '{dir}'")]
+    DirTooOpen { dir: PathBuf },
     #[error("{dir}: has no key `{kid}`; see: doorward key list")]
     UnknownKid { dir: PathBuf, kid: String },
     #[error("the system's random generator or key generation failed")]

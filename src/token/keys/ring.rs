@@ -74,12 +74,21 @@ impl KeyRing {
             }
             drop(lock);
         }
-        Self::load(settings, rules)
+        Self::load(settings, rules)?.signing(now)
+    }
+
+    /// Itself, if one of its keys signs now: an issuer can't work with less.
+    ///
+    /// # Errors
+    /// [`KeyError::NothingSigns`].
+    pub fn signing(self, now: Timestamp) -> Result<Self, KeyError> {
+        if self.signing_key(now).is_some() { Ok(self) } else { Err(KeyError::NothingSigns { dir: self.dir }) }
     }
 
     /// What the directory holds, be it enough or not.
     pub(super) fn read(settings: &Settings, rules: RingRules) -> Result<Self, KeyError> {
         let dir = PathBuf::from(&settings.dir);
+        files::refuse_open_dir(&dir)?;
         let manifest = Manifest::read(&dir)?;
         let mut keys: Vec<Member> = Vec::new();
         for file in key_file::list(&dir)? {
