@@ -355,24 +355,30 @@ fn nginx_sends_a_browser_to_the_sign_in_page_with_the_page_it_wanted() {
 
 // SEC-P13, SEC-C1
 #[test]
-fn nginx_keeps_the_cookie_with_the_token_from_the_app() {
-    let cookie = json!({"check": {"cookie": "__Host-doorward"}});
-    let Some(edge) = Edge::start_with(Proxy::NginxBrowser, cookie) else { return };
-    let token = edge.issuer.token("alice", &[]);
-    let ours = format!("__Host-doorward={token}");
-    for (sent, left) in [
-        (ours.clone(), ""),
-        (format!("{ours}; theme=dark"), "theme=dark"),
-        (format!("theme=dark; {ours}"), "theme=dark"),
-        (format!("a=1;{ours};b=2,3; x__Host-doorward=kept"), "a=1;b=2,3; x__Host-doorward=kept"),
-    ] {
-        let received = edge.passes(&Request::get("/reports").header("Cookie", &sent));
-        assert_eq!(received.header("X-Auth-Subject"), Some("alice"));
-        assert_eq!(received.header("Cookie").unwrap_or_default(), left, "{sent}");
-        let received = edge.passes(&Request::get("/public/page").header("Cookie", &sent));
-        assert_eq!(received.header("Cookie").unwrap_or_default(), left, "{sent}");
+fn the_cookie_with_the_token_is_kept_from_the_app() {
+    for proxy in [Proxy::NginxBrowser, Proxy::EnvoyGrpc, Proxy::EnvoyHttp, Proxy::Caddy] {
+        let cookie = json!({"check": {"cookie": "__Host-doorward"}});
+        let Some(edge) = Edge::start_with(proxy, cookie) else { continue };
+        let ours = format!("__Host-doorward={}", edge.issuer.token("alice", &[]));
+        for (sent, left) in [
+            (ours.clone(), vec![]),
+            (format!("{ours}; theme=dark"), vec!["theme=dark"]),
+            (format!("theme=dark; {ours}"), vec!["theme=dark"]),
+            (format!("a=1;{ours};b=2,3; x__Host-doorward=kept"), vec!["a=1", "b=2,3", "x__Host-doorward=kept"]),
+        ] {
+            let received = edge.passes(&Request::get("/reports").header("Cookie", &sent));
+            assert_eq!(received.header("X-Auth-Subject"), Some("alice"));
+            assert_eq!(cookies(&received), left, "{proxy:?}: {sent}");
+            let received = edge.passes(&Request::get("/open/page").header("Cookie", &sent));
+            assert_eq!(cookies(&received), left, "{proxy:?}, open to anyone: {sent}");
+        }
+        edge.refuses(&Request::get("/reports").header("Cookie", &format!("{ours}; {ours}")), 401);
     }
-    edge.refuses(&Request::get("/reports").header("Cookie", &format!("{ours}; {ours}")), 401);
+}
+
+fn cookies(received: &Received) -> Vec<&str> {
+    let pairs = received.values("Cookie").into_iter().flat_map(|line| line.split(';'));
+    pairs.map(str::trim).filter(|pair| !pair.is_empty()).collect()
 }
 
 /// The words of a header that joins several with commas or blanks.

@@ -4,8 +4,8 @@
 //! (as Envoy does), another scheme, blanks or control bytes in the token, our cookie twice, or a cookie that differs from
 //! the header. A query string is never looked at.
 
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
+use http::{HeaderMap, HeaderValue};
 
 use crate::check::Credential;
 
@@ -62,6 +62,15 @@ fn from_cookies<'a>(headers: &'a HeaderMap, name: &[u8]) -> Credential<'a> {
     }
 }
 
+/// The cookies without ours, where ours came: the app is to know who asks, never to hold the token (SEC-P13).
+pub(super) fn other_cookies(headers: &HeaderMap, name: &str) -> Option<HeaderValue> {
+    let ours = |pair: &&[u8]| pair.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="));
+    let lines = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let (taken, left): (Vec<_>, Vec<_>) = lines.map(<[u8]>::trim_ascii).partition(ours);
+    let others = || HeaderValue::from_bytes(&left.join(&b"; "[..])).unwrap_or(HeaderValue::from_static(""));
+    (!name.is_empty() && !taken.is_empty()).then(others)
+}
+
 /// The `b64token` of RFC 6750, without anything around it.
 fn token_of(bytes: &[u8]) -> Credential<'_> {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
@@ -73,8 +82,6 @@ fn token_of(bytes: &[u8]) -> Credential<'_> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn shown(authorization: &[&str], cookies: &[&str]) -> String {

@@ -29,6 +29,7 @@ use crate::check::{Decision, Denial};
 use crate::fault::Fault;
 use crate::gate::asked::Asked;
 use crate::gate::body::Body;
+use crate::gate::credential::other_cookies;
 use crate::gate::reply::{self, X_DOORWARD_REASON};
 use crate::gate::{Door, Inner, Link, frame};
 use crate::listen::client::client_address;
@@ -72,7 +73,10 @@ impl Inner {
         };
         let attributes = attributes.unwrap_or_default();
         let told = Told::by(&attributes);
-        let asked = told.as_ref().and_then(Told::asked);
+        if !link.trusted {
+            reply::warn_of_untrusted_peer(&link.peer);
+        }
+        let asked = told.as_ref().filter(|_| link.trusted).and_then(Told::asked);
         let empty = HeaderMap::new();
         let headers = told.as_ref().map_or(&empty, |told| &told.headers);
         let client = self.client(link, &attributes, headers);
@@ -82,7 +86,7 @@ impl Inner {
         frame::answer(&match &decision {
             Decision::Allow(identity) => {
                 let remove = self.removal.names(|| self.checks.header_names(), identity.as_deref());
-                allowed(identity.as_deref(), remove)
+                allowed(identity.as_deref(), remove, other_cookies(headers, &self.cookie))
             }
             Decision::Deny(denial) => denied(*denial, self.sign_in(*denial, asked.as_ref(), headers, false)),
         })
@@ -151,9 +155,15 @@ fn is_number(port: &socket_address::PortSpecifier) -> bool {
 }
 
 /// The one way to say yes: code 0, the identity's headers, and what is to be removed (rules 4 and 11).
-fn allowed(identity: Option<&Identity>, remove: Vec<String>) -> CheckResponse {
-    let headers = identity.map(|identity| identity.headers.iter().map(|(name, value)| set(name, value)).collect());
-    let ok = OkHttpResponse { headers: headers.unwrap_or_default(), headers_to_remove: remove, ..Default::default() };
+fn allowed(identity: Option<&Identity>, mut remove: Vec<String>, cookies: Option<HeaderValue>) -> CheckResponse {
+    let identified = identity.iter().flat_map(|identity| identity.headers.iter());
+    let mut headers: Vec<_> = identified.map(|(name, value)| set(name, value)).collect();
+    match cookies {
+        Some(none) if none.is_empty() => remove.push(COOKIE.as_str().to_owned()),
+        Some(others) => headers.push(set(&COOKIE, &others)),
+        None => {}
+    }
+    let ok = OkHttpResponse { headers, headers_to_remove: remove, ..Default::default() };
     CheckResponse {
         status: Some(rpc::Status { code: Code::Ok as i32, ..Default::default() }),
         dynamic_metadata: identity.map(metadata),
@@ -243,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_yes_is_written_with_its_status_and_response() {
-        let bytes = allowed(None, vec!["x-auth-subject".into()]).encode_to_vec();
+        let bytes = allowed(None, vec!["x-auth-subject".into()], None).encode_to_vec();
         assert_eq!(&bytes[..2], &[0x0a, 0], "the status stands there though all of it is default");
         let read = CheckResponse::decode(bytes.as_slice()).unwrap();
         assert_eq!(read.status.unwrap().code, 0);

@@ -1,6 +1,7 @@
 //! Envoy `ext_authz` over HTTP: the check is the original request with `/check/envoy` before its path, so method, path
 //! and host are the check's own. (A raw `#` never gets here: Envoy refuses it, and hyper would cut it off.)
 
+use http::header::COOKIE;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response};
 
@@ -19,11 +20,29 @@ pub(super) fn read(parts: &Parts, trusted: bool) -> Option<Asked<'_>> {
     if trusted { asked.with_hints(&parts.headers) } else { Some(asked) }
 }
 
-/// Envoy passes on a client's own header unless the answer sets or removes it (contract rule 11).
-pub(super) fn allow(identity: Option<&Identity>, remove: Option<HeaderValue>) -> Response<Body> {
+/// Envoy passes on a client's own header unless the answer sets or removes it (contract rule 11); so also the cookies,
+/// where ours is among them.
+pub(super) fn allow(
+    identity: Option<&Identity>,
+    remove: Option<HeaderValue>,
+    cookies: Option<HeaderValue>,
+) -> Response<Body> {
     let mut response = reply::allow(identity);
-    if let Some(names) = remove {
-        response.headers_mut().insert(&X_ENVOY_AUTH_HEADERS_TO_REMOVE, names);
+    let headers = response.headers_mut();
+    let mut names = remove;
+    match cookies {
+        Some(none) if none.is_empty() => {
+            let others = names.iter().filter_map(|names| names.to_str().ok());
+            let all: Vec<_> = others.chain(std::iter::once(COOKIE.as_str())).collect();
+            names = HeaderValue::try_from(all.join(", ")).ok();
+        }
+        Some(others) => {
+            headers.insert(COOKIE, others);
+        }
+        None => {}
+    }
+    if let Some(names) = names {
+        headers.insert(&X_ENVOY_AUTH_HEADERS_TO_REMOVE, names);
     }
     response
 }

@@ -17,5 +17,6 @@ pub(super) fn read(parts: &Parts, trusted: bool) -> Option<Asked<'_>> {
     let method = only(&parts.headers, &X_FORWARDED_METHOD)?;
     let target = only(&parts.headers, &X_FORWARDED_URI)?;
     let host = only(&parts.headers, &X_FORWARDED_HOST)?;
-    Asked::new(method, host, target)?.with_hints(&parts.headers)
+    // Forward-auth proxies pass all of the client's headers on, so a route among them may be the client's own.
+    Asked::new(method, host, target)?.with_hints(&parts.headers).map(|asked| Asked { route: None, ..asked })
 }

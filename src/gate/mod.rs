@@ -161,7 +161,7 @@ impl Inner {
             Endpoint::GrpcHealth => Box::pin(health::answer_grpc(&self.health, request)).await,
             Endpoint::Live => health::live(request.method()),
             Endpoint::Ready => health::ready(&self.health, request.method()),
-            Endpoint::Unknown if frame::is_grpc(request.headers()) => frame::unimplemented(),
+            Endpoint::Unknown if is_grpc_call(&request) => frame::unimplemented(),
             Endpoint::Unknown => reply::unknown_endpoint(),
         };
         if close {
@@ -187,7 +187,8 @@ impl Inner {
         let names = || self.checks.header_names();
         match (&decision, door) {
             (Decision::Allow(identity), Door::EnvoyHttp) => {
-                envoy_http::allow(identity.as_deref(), self.removal.line(names, identity.as_deref()))
+                let cookies = credential::other_cookies(&parts.headers, &self.cookie);
+                envoy_http::allow(identity.as_deref(), self.removal.line(names, identity.as_deref()), cookies)
             }
             (Decision::Allow(identity), _) => reply::allow(identity.as_deref()),
             (Decision::Deny(denial), _) => {
@@ -267,6 +268,11 @@ fn endpoint(path: &str) -> Endpoint {
         _ if path.starts_with(health::GRPC_PREFIX) => Endpoint::GrpcHealth,
         _ => Endpoint::Unknown,
     }
+}
+
+/// A client's own content type makes no gRPC call: a proxy that asks in HTTP at a wrong path must be denied.
+fn is_grpc_call(request: &Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_2 && request.method() == Method::POST && frame::is_grpc(request.headers())
 }
 
 /// An answer for people and probes, in plain text.
