@@ -76,7 +76,7 @@ fn secrets_are_made_once_and_are_nobody_elses() {
     }
     let dir = deployment();
     let secrets = dir.path().join("secrets");
-    let names = ["caller_keys", "redis_url.doorward", "redis_url.checker", "keys/first.pem", "keys/server.secret"];
+    let names = ["caller_keys", "redis_url.doorward-issuer", "redis_url.doorward-check", "keys/first.pem", "keys/server.secret"];
     let before = names.map(|name| fs::read(secrets.join(name)).expect("a secret"));
     for name in names {
         let mode = fs::metadata(secrets.join(name)).expect("a secret").permissions().mode();
@@ -137,17 +137,17 @@ fn redis_takes_its_shipped_configuration_and_lets_each_user_do_its_own_part() {
         let rest = url.strip_prefix(&format!("redis://{user}:")).expect("its own user");
         rest.split_once('@').expect("a password").0.to_owned()
     };
-    let (doorward, checker) = (password("doorward"), password("checker"));
+    let (doorward, checker) = (password("doorward-issuer"), password("doorward-check"));
 
     assert_eq!(redis.ask("health", "health", &["PING"]), "PONG");
     assert!(redis.ask("health", "health", &["GET", "dw:x"]).contains("NOPERM"));
-    assert_eq!(redis.ask("doorward", &doorward, &["HSET", "dw:x", "a", "1"]), "1");
+    assert_eq!(redis.ask("doorward-issuer", &doorward, &["HSET", "dw:x", "a", "1"]), "1");
     let script = "return redis.call('HGET', KEYS[1], 'a')";
-    assert_eq!(redis.ask("doorward", &doorward, &["EVAL", script, "1", "dw:x"]), "1");
-    assert!(redis.ask("doorward", &doorward, &["SET", "other", "1"]).contains("NOPERM"));
-    assert!(redis.ask("doorward", &doorward, &["FLUSHALL"]).contains("NOPERM"));
-    assert_eq!(redis.ask("checker", &checker, &["HMGET", "dw:x", "a"]), "1");
-    assert!(redis.ask("checker", &checker, &["INFO", "memory"]).contains("maxmemory_policy:noeviction"));
+    assert_eq!(redis.ask("doorward-issuer", &doorward, &["EVAL", script, "1", "dw:x"]), "1");
+    assert!(redis.ask("doorward-issuer", &doorward, &["SET", "other", "1"]).contains("NOPERM"));
+    assert!(redis.ask("doorward-issuer", &doorward, &["FLUSHALL"]).contains("NOPERM"));
+    assert_eq!(redis.ask("doorward-check", &checker, &["HMGET", "dw:x", "a"]), "1");
+    assert!(redis.ask("doorward-check", &checker, &["INFO", "memory"]).contains("maxmemory_policy:noeviction"));
     let writes = [
         &["HSET", "dw:x", "a", "2"][..],
         &["SET", "dw:y", "1"],
@@ -155,9 +155,23 @@ fn redis_takes_its_shipped_configuration_and_lets_each_user_do_its_own_part() {
         &["XADD", "dw:x", "*", "a", "1"],
     ];
     for forbidden in writes {
-        assert!(redis.ask("checker", &checker, forbidden).contains("NOPERM"), "{forbidden:?}");
+        assert!(redis.ask("doorward-check", &checker, forbidden).contains("NOPERM"), "{forbidden:?}");
     }
     assert!(redis.ask("default", "", &["PING"]).contains("NOAUTH"), "the default user is off");
+}
+
+// SEC-K8
+#[test]
+fn the_shipped_redis_users_may_do_what_the_documented_ones_may() {
+    let rules = |text: &str, user: &str| {
+        let start = format!("user {user} on ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_else(|| panic!("no user {user}"));
+        line.split_once(' ').expect("rules after the password").1.to_owned()
+    };
+    let (shipped, documented) = (read("deploy/redis/users.acl"), read("docs/redis.md"));
+    for user in ["doorward-issuer", "doorward-check"] {
+        assert_eq!(rules(&shipped, user), rules(&documented, user), "{user}");
+    }
 }
 
 // SEC-K8, SEC-K9
@@ -168,14 +182,14 @@ fn the_compose_files_doorward_signs_in_for_callers_with_a_key_and_a_sidecar_foll
     let secrets = dir.path().join("secrets");
     // What deploy/doorward.yaml says, at this machine's places.
     let issuer = Doorward::start(json!({
-        "state": {"url": redis.url(dir.path(), "doorward")},
+        "state": {"url": redis.url(dir.path(), "doorward-issuer")},
         "auth": {"trusted_login": {"allow_from": [], "caller_keys_file": secrets.join("caller_keys")}},
         "keys": {"dir": secrets.join("keys")},
     }));
     let sidecar = Doorward::start_as(
         "check",
         json!({
-            "state": {"url": redis.url(dir.path(), "checker")},
+            "state": {"url": redis.url(dir.path(), "doorward-check")},
             "check": {"jwks": format!("http://{}/.well-known/jwks.json", issuer.public)},
         }),
     );
@@ -256,7 +270,7 @@ fn doorward_takes_every_configuration_we_show() {
     let dir = deployment();
     let secrets = dir.path().join("secrets").display().to_string();
     let deployed = read("deploy/doorward.yaml")
-        .replace("/run/secrets/redis_url", &format!("{secrets}/redis_url.doorward"))
+        .replace("/run/secrets/redis_url", &format!("{secrets}/redis_url.doorward-issuer"))
         .replace("/run/secrets/", &format!("{secrets}/"))
         .replace("dir: /keys", &format!("dir: {secrets}/keys"));
     let shown = blocks("README.md", "yaml").into_iter().filter(|block| block.starts_with("check:"));
