@@ -41,8 +41,8 @@ impl Issuer {
     pub async fn logout(&self, bearer: &str, call: &Call) -> Result<(), LogoutError> {
         if RefreshToken::looks_like_one(bearer) {
             let shown = RefreshToken::parse(bearer, &self.parts.refresh_key)?;
-            let ended = self.parts.sessions.end_with_salt(&shown.sid, &shown.salt.digest(), Cause::Logout).await?;
-            self.ended(&shown.sid, None, ended, Cause::Logout, call);
+            let whose = self.parts.sessions.end_with_salt(&shown.sid, &shown.salt.digest(), Cause::Logout).await?;
+            self.ended(&shown.sid, whose.as_deref(), whose.is_some(), Cause::Logout, call);
         } else {
             let claims = self.parts.verifier.verify_even_if_expired(bearer, self.parts.clock.now())?;
             let sid = claims.sid.ok_or(TokenError::Claim("sid"))?;

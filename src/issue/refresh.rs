@@ -74,9 +74,9 @@ impl Issuer {
                 call.record(Event::AuthzFail, None, Some(sid), "session_lost");
                 return Err(RefreshError::Lost);
             }
-            Rotation::Reused => {
-                call.record(Event::AuthnTokenReuse, None, Some(sid), "refresh_reused");
-                self.tell_end(sid, None, Cause::Reuse, call);
+            Rotation::Reused { subject } => {
+                call.record(Event::AuthnTokenReuse, Some(&subject), Some(sid), "refresh_reused");
+                self.tell_end(sid, Some(&subject), Cause::Reuse, call);
                 return Err(RefreshError::Reused);
             }
         };

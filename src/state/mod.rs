@@ -115,8 +115,8 @@ pub enum Rotation {
     Repeated(Session),
     /// The store had lost its last write: the family caught up and moved on to `session.generation`.
     CaughtUp(Session),
-    /// It was spent before. The same step has ended the session and written the revocation log.
-    Reused,
+    /// It was spent before. The same step has ended this subject's session and written the revocation log.
+    Reused { subject: String },
     /// The store lost more than one write; nothing was changed.
     Lost,
     /// No such session, or another salt.
@@ -227,14 +227,16 @@ pub trait Lookups: Send + Sync {
 
 /// What the session plane does. Each call is one atomic step in the store, and idempotent, so that a step whose answer
 /// was lost can be repeated (SEC-R4). All that end something answer `Ok` only when it is written, and seen by
-/// `wait_replicas` replicas.
+/// `wait_replicas` replicas; but a replay is always told.
 #[async_trait]
 pub trait Sessions: Lookups {
     /// Opens a session; the session limit holds exactly under any number of parallel calls (SEC-S5).
     async fn open(&self, new: &NewSession, rules: &SessionRules) -> Result<Opened, StateError>;
 
     /// Moves the family past generation `shown`, by the store's clock. A generation spent before the grace window gives
-    /// [`Rotation::Reused`], and that same step has ended the session; another salt gives [`Rotation::Unknown`].
+    /// [`Rotation::Reused`], and that same step has ended the session; another salt gives [`Rotation::Unknown`]. A replay is
+    /// told even where replicas or the log did not confirm the end in time: asked again, nobody could tell it from a token
+    /// never known. The store then warns in its log; a failover may bring that session back.
     async fn rotate(
         &self,
         sid: &SessionId,
@@ -246,8 +248,9 @@ pub trait Sessions: Lookups {
     /// Ends one session. `Ok(false)` where none was live: also fine (SEC-S4).
     async fn end(&self, sid: &SessionId, cause: Cause) -> Result<bool, StateError>;
 
-    /// Ends the session only if `salt` is its own: how a refresh token logs out. `Ok(false)` otherwise.
-    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, cause: Cause) -> Result<bool, StateError>;
+    /// Ends the session only if `salt` is its own: how a refresh token logs out. Whose it was; `Ok(None)` where none of that
+    /// salt was live.
+    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, cause: Cause) -> Result<Option<String>, StateError>;
 
     /// Raises the subject's epoch and ends all its sessions; returns how many were live. For a foreign subject it also
     /// denies every token issued at or before now, for `remember`, the longest life such a token has.

@@ -88,7 +88,7 @@ impl Sessions for Faulty {
     async fn end(&self, sid: &SessionId, cause: Cause) -> Result<bool, StateError> {
         self.pass(self.inner.end(sid, cause)).await
     }
-    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, cause: Cause) -> Result<bool, StateError> {
+    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, cause: Cause) -> Result<Option<String>, StateError> {
         self.pass(self.inner.end_with_salt(sid, salt, cause)).await
     }
     async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<u64, StateError> {

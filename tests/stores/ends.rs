@@ -27,10 +27,14 @@ async fn a_refresh_tokens_salt_ends_its_own_session_only() {
     for store in every_store().await {
         let session = open(&*store.state, "alice").await;
         let wrong = Digest::of(b"wrong");
-        assert!(!store.state.end_with_salt(&session.sid, &wrong, Cause::Logout).await.unwrap(), "{}", store.name);
+        let end = |salt: Digest| {
+            let (state, sid) = (&store.state, &session.sid);
+            async move { state.end_with_salt(sid, &salt, Cause::Logout).await.unwrap() }
+        };
+        assert_eq!(end(wrong).await, None, "{}", store.name);
         assert!(lives(&*store.state, &session).await, "{}", store.name);
-        assert!(store.state.end_with_salt(&session.sid, &salt(), Cause::Logout).await.unwrap(), "{}", store.name);
-        assert!(!store.state.end_with_salt(&session.sid, &salt(), Cause::Logout).await.unwrap(), "{}", store.name);
+        assert_eq!(end(salt()).await.as_deref(), Some("alice"), "{}", store.name);
+        assert_eq!(end(salt()).await, None, "{}", store.name);
         assert!(!lives(&*store.state, &session).await, "{}", store.name);
     }
 }

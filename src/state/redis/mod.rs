@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fred::types::Value;
+use tracing::warn;
 
 pub use self::connect::ConnectError;
 use self::connect::Plan;
@@ -76,12 +77,12 @@ impl RedisState {
         Ok(state)
     }
 
-    async fn end_with(&self, sid: &SessionId, salt: String) -> Result<bool, StateError> {
+    async fn end_with(&self, sid: &SessionId, salt: String) -> Result<Option<String>, StateError> {
         let deadline = deadline();
         let args = vec![sid.to_string().into(), salt.into()];
-        let answer = self.step(&self.scripts.end, sid.tag(), args, deadline).await?;
+        let mut answer = self.step(&self.scripts.end, sid.tag(), args, deadline).await?;
         self.confirm(Some(sid.tag()), deadline).await?;
-        Ok(answer.status == "ended")
+        if answer.status == "ended" { answer.rest.text().map(Some) } else { Ok(None) }
     }
 }
 
@@ -151,17 +152,22 @@ impl Sessions for RedisState {
                     millis(rules.idle),
                     attempt.into(),
                 ];
-                let mut answer = self.step(&self.scripts.rotate, sid.tag(), args, deadline).await?;
+                let mut answer = self.ask(&self.scripts.rotate, sid.tag(), args, deadline).await?;
+                let told = self.settle_debt(&answer, sid.tag(), deadline).await;
+                if answer.status == "reused" {
+                    // The session is gone, so the same question asked again gets "unknown": a replay is told now or never.
+                    if let Err(error) = told.and(self.confirm(Some(sid.tag()), deadline).await) {
+                        warn!(%sid, %error, "a replayed refresh token has ended its session, unconfirmed: a failover may bring it back");
+                    }
+                    return Ok(Rotation::Reused { subject: answer.rest.text()? });
+                }
+                told?;
                 Ok(match answer.status.as_str() {
                     "rotated" => Rotation::Rotated(answer.rest.session()?),
                     "repeated" => Rotation::Repeated(answer.rest.session()?),
                     "caught_up" => Rotation::CaughtUp(answer.rest.session()?),
                     "lost" => Rotation::Lost,
                     "unknown" => Rotation::Unknown,
-                    "reused" => {
-                        self.confirm(Some(sid.tag()), deadline).await?;
-                        Rotation::Reused
-                    }
                     _ => return Err(StateError::Corrupt("a rotation of no kind known here".into())),
                 })
             })
@@ -169,10 +175,10 @@ impl Sessions for RedisState {
     }
 
     async fn end(&self, sid: &SessionId, _cause: Cause) -> Result<bool, StateError> {
-        self.observer.watch(Op::End, self.end_with(sid, String::new())).await
+        self.observer.watch(Op::End, self.end_with(sid, String::new())).await.map(|ended| ended.is_some())
     }
 
-    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, _cause: Cause) -> Result<bool, StateError> {
+    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, _cause: Cause) -> Result<Option<String>, StateError> {
         self.observer.watch(Op::End, self.end_with(sid, salt.to_string())).await
     }
 

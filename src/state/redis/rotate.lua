@@ -1,7 +1,7 @@
 -- Moves a family past the shown generation: the table of `family.rs`, in one step.
 local sid, salt, shown, grace, idle, attempt = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local key = base .. 's:' .. sid
-local field = redis.call('HMGET', key, 'd', 'g', 't', 'x', 'q')
+local field = redis.call('HMGET', key, 'd', 'g', 't', 'x', 'q', 'u')
 
 -- Both sides are digests of what the caller sent, behind a MAC that was verified before: comparing them needs no constant time.
 if not field[1] or field[1] ~= salt then return answer('unknown') end
@@ -22,7 +22,7 @@ elseif shown == current - 1 and math.max(since, 0) < grace then
 else
   drop(sid)
   tell('s', sid)
-  return answer('reused')
+  return answer('reused', field[6])
 end
 redis.call('HSET', key, 'g', shown + 1, 't', now, 'i', idle, 'q', attempt)
 redis.call('PEXPIREAT', key, math.min(now + idle, ends))

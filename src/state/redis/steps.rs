@@ -38,17 +38,35 @@ impl RedisState {
         args: Vec<Value>,
         deadline: Instant,
     ) -> Result<Answer, StateError> {
+        let answer = self.ask(script, tag, args, deadline).await?;
+        self.settle_debt(&answer, tag, deadline).await?;
+        Ok(answer)
+    }
+
+    /// Runs a script until it is answered. The caller settles what it left owing.
+    pub(super) async fn ask(
+        &self,
+        script: &Script,
+        tag: SubjectTag,
+        args: Vec<Value>,
+        deadline: Instant,
+    ) -> Result<Answer, StateError> {
         let tries = Tries::until(deadline);
-        let answer = loop {
+        loop {
             let answer = self.scripts.run(&self.sessions, tries.budget(), script, tag, args.clone()).await;
             if let Some(answer) = tries.settle(answer).await {
-                break answer?;
+                return answer;
             }
-        };
-        if answer.owed {
-            self.pay(tag, deadline).await?;
         }
-        Ok(answer)
+    }
+
+    pub(super) async fn settle_debt(
+        &self,
+        answer: &Answer,
+        tag: SubjectTag,
+        deadline: Instant,
+    ) -> Result<(), StateError> {
+        if answer.owed { self.pay(tag, deadline).await } else { Ok(()) }
     }
 
     /// On a cluster the log lies in another slot, where no script of a subject's slot may write. So the script that ends

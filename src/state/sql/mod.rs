@@ -208,13 +208,13 @@ impl Sessions for SqlState {
         .await
     }
 
-    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, _cause: Cause) -> Result<bool, StateError> {
+    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, _cause: Cause) -> Result<Option<String>, StateError> {
         self.watch(Op::End, STEP_BUDGET, async {
             let mut step = self.step().await?;
-            let its_own = session::has_salt(&mut step, sid, salt).await?;
-            let ended = its_own && session::end(&mut step, sid).await?;
+            let subject = session::subject_by_salt(&mut step, sid, salt).await?;
+            let ended = subject.is_some() && session::end(&mut step, sid).await?;
             step.commit().await?;
-            Ok(ended)
+            Ok(subject.filter(|_| ended))
         })
         .await
     }

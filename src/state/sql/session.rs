@@ -113,14 +113,14 @@ pub(super) async fn rotate(
     salt: &Digest,
     rules: &SessionRules,
 ) -> Result<Rotation, StateError> {
-    let row: Option<(String, i64, i64, i64)> = sqlx::query_as(
-        "SELECT salt, generation, rotated_at, ends_at FROM state_session WHERE sid = ? AND expires_at > ?",
+    let row: Option<(String, i64, i64, i64, String)> = sqlx::query_as(
+        "SELECT salt, generation, rotated_at, ends_at, subject FROM state_session WHERE sid = ? AND expires_at > ?",
     )
     .bind(sid.to_string())
     .bind(signed(step.now.0))
     .fetch_optional(&mut *step.change)
     .await?;
-    let Some((kept, current, rotated_at, ends)) = row else { return Ok(Rotation::Unknown) };
+    let Some((kept, current, rotated_at, ends, whose)) = row else { return Ok(Rotation::Unknown) };
     if !constant_time_eq(kept.as_bytes(), salt.to_string().as_bytes()) {
         return Ok(Rotation::Unknown);
     }
@@ -142,7 +142,7 @@ pub(super) async fn rotate(
         Verdict::Repeat(_) => {}
         Verdict::Reuse => {
             end(step, sid).await?;
-            return Ok(Rotation::Reused);
+            return Ok(Rotation::Reused { subject: whose });
         }
         Verdict::Lost => return Ok(Rotation::Lost),
     }
@@ -171,12 +171,18 @@ pub(super) async fn end(step: &mut Step<'_>, sid: &SessionId) -> Result<bool, St
     Ok(true)
 }
 
-pub(super) async fn has_salt(step: &mut Step<'_>, sid: &SessionId, salt: &Digest) -> Result<bool, StateError> {
-    let kept: Option<String> = sqlx::query_scalar("SELECT salt FROM state_session WHERE sid = ?")
+/// Whose session it is, if `salt` is its own.
+pub(super) async fn subject_by_salt(
+    step: &mut Step<'_>,
+    sid: &SessionId,
+    salt: &Digest,
+) -> Result<Option<String>, StateError> {
+    let row: Option<(String, String)> = sqlx::query_as("SELECT salt, subject FROM state_session WHERE sid = ?")
         .bind(sid.to_string())
         .fetch_optional(&mut *step.change)
         .await?;
-    Ok(kept.is_some_and(|kept| constant_time_eq(kept.as_bytes(), salt.to_string().as_bytes())))
+    let its_own = |kept: &str| constant_time_eq(kept.as_bytes(), salt.to_string().as_bytes());
+    Ok(row.filter(|(kept, _)| its_own(kept)).map(|(_, subject)| subject))
 }
 
 /// Ends all sessions of a subject; how many were live. The caller tells the log.
