@@ -67,7 +67,10 @@ fn serve(mut stream: TcpStream, answer: &dyn Fn(&mut Request<'_>) -> String) {
 }
 
 fn diagnosis(url: &str, token: Option<&str>) -> (i32, Vec<(String, String)>) {
-    let home = Home::prepared();
+    diagnosis_of(&Home::prepared(), url, token)
+}
+
+fn diagnosis_of(home: &Home, url: &str, token: Option<&str>) -> (i32, Vec<(String, String)>) {
     let mut args = vec!["doctor", "--via", url, "-o", "json"];
     if token.is_some() {
         args.push("--token-stdin");
@@ -99,13 +102,52 @@ fn a_proxy_that_does_it_right_is_told_so() {
     for what in [
         "without a token: 401",
         "with a bad token: 401",
-        "judged before its body",
         "with the token: let through",
         "identity headers do not reach",
         "don't reach the check endpoint",
         "can't log in as anyone",
     ] {
         assert_told(&lines, "good", what);
+    }
+    assert_told(&lines, "unknown", "bodies stay away from the check can't be seen from outside behind NGINX");
+}
+
+#[test]
+fn only_the_configured_identity_headers_are_forged() {
+    // As a proxy for this configuration does: it overwrites Remote-User and knows of no other identity header.
+    let url = proxy(|request| {
+        let passed: Vec<_> = request.headers.iter().filter(|line| !line.starts_with("remote-")).cloned().collect();
+        format!("HTTP/1.1 200 OK\r\n\r\nremote-user: alice\n{}", passed.join("\n"))
+    });
+    let home = Home::with("check: {headers: {preset: authelia}}\n");
+    let (_, lines) = diagnosis_of(&home, &url, Some("good"));
+    assert_told(&lines, "good", "identity headers do not reach");
+    let (_, lines) = diagnosis_of(&Home::new(), &url, Some("good"));
+    assert_told(&lines, "bad", "identity header reaches the upstream");
+}
+
+#[test]
+fn a_check_on_a_wrong_path_is_named_and_no_more_is_made_of_it() {
+    let denied = "HTTP/1.1 403 Forbidden\r\n";
+    for (answer, told) in [
+        (denied.to_owned(), "without a token: 403, where 401 belongs"),
+        (format!("{denied}x-doorward-reason: bad_path\r\n"), "403 (x-doorward-reason: bad_path), where 401 belongs"),
+    ] {
+        let (code, lines) = diagnosis(&proxy(move |_| answer.clone()), None);
+        assert_eq!(code, 1);
+        assert_told(&lines, "bad", told);
+        assert!(!lines.iter().any(|(_, what)| what.contains("check endpoint")), "{lines:#?}");
+    }
+    let (_, lines) = diagnosis(&proxy(move |_| format!("{denied}x-doorward-reason: forbidden\r\n")), None);
+    assert_told(&lines, "warning", "no rule lets anyone have this path");
+}
+
+#[test]
+fn an_answer_to_login_that_says_nothing_is_no_all_clear() {
+    for status in ["200 OK", "500 Internal Server Error", "302 Found"] {
+        let answer = format!("HTTP/1.1 {status}\r\n\r\n<html>");
+        let (_, lines) = diagnosis(&proxy(move |_| answer.clone()), None);
+        assert_told(&lines, "unknown", &format!("POST /login answers {}", &status[..3]));
     }
 }
 

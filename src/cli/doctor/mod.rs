@@ -11,6 +11,7 @@ use clap::Args;
 
 use self::report::Report;
 use super::{ConfigArgs, Format, Outcome, OutputArgs, block_on, terminal};
+use crate::check::headers::HeaderPlan;
 use crate::config::{ConfigErrors, Loaded, Role};
 
 /// Finds what is wrong, with the fix for each
@@ -48,7 +49,11 @@ impl Doctor {
                 local::examine(&loaded.config, self.role, self.pre, self.via.is_none(), &mut report).await;
             }
             match &self.via {
-                Some(url) => probes::examine(url, token.as_deref(), &mut report).await,
+                Some(url) => {
+                    let headers = loaded.as_ref().map(|loaded| loaded.config.check.headers.clone()).unwrap_or_default();
+                    let identity = HeaderPlan::new(&headers).map(|plan| plan.names()).unwrap_or_default();
+                    probes::examine(url, token.as_deref(), &identity, &mut report).await;
+                }
                 None => {
                     let fix = "run `doorward doctor --via URL` with a URL that the proxy protects";
                     report.unknown("proxy", "not looked at", fix);
@@ -66,8 +71,15 @@ impl Doctor {
     fn config(&self, report: &mut Report) -> Option<Loaded> {
         match self.config.load(self.role) {
             Ok(loaded) => {
-                let from = loaded.path.as_ref().map_or_else(|| "defaults".into(), |path| path.display().to_string());
-                report.good("config", format!("good for role {} ({from})", self.role.as_str()));
+                let role = self.role.as_str();
+                match &loaded.path {
+                    Some(path) => report.good("config", format!("good for role {role} ({})", path.display())),
+                    None => report.unknown(
+                        "config",
+                        format!("no file was named: what follows is told of the defaults, for role {role}"),
+                        "give the configuration that is served: -c FILE",
+                    ),
+                }
                 loaded.notices.iter().for_each(|notice| report.finding(notice));
                 Some(loaded)
             }
