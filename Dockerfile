@@ -9,7 +9,7 @@ COPY src src
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     target="$(uname -m)-unknown-linux-gnu" \
-    && RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --bin doorward --target "$target" \
+    && RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --features otlp --bin doorward --target "$target" \
     && install -D "target/$target/release/doorward" /out/doorward \
     && install -d -m 0700 /out/var
 

@@ -30,6 +30,7 @@ pub struct Settings {
     /// The least of what is written; audit events are written at every level. A reload changes it.
     pub level: Level,
     /// Where to send OpenTelemetry traces, OTLP over gRPC: `http://127.0.0.1:4317`. Empty: nowhere.
+    /// Needs a binary built with `--features otlp`, as the image is.
     pub otlp_endpoint: String,
 }
 
@@ -123,6 +124,10 @@ pub fn init(settings: &Settings) -> Result<Guard, LoggingError> {
     };
     #[cfg(not(feature = "otlp"))]
     let guard = {
+        if !settings.otlp_endpoint.is_empty() {
+            let fix = "this binary sends no traces; build it with --features otlp, or remove the key";
+            return Err(LoggingError::Endpoint(fix.into()));
+        }
         registry.try_init().map_err(|_| LoggingError::Started)?;
         Guard {}
     };

@@ -79,6 +79,7 @@ async fn a_foreign_subject_is_denied_as_issued_until_then() {
         store.state.end_subject(tag, Cause::Admin, Duration::from_secs(3600)).await.unwrap();
         assert!(!foreign(&*store.state, tag, Some("t"), Some(now - 10)).await, "{}", store.name);
         assert!(!foreign(&*store.state, tag, None, Some(now)).await, "{}", store.name);
+        assert!(!foreign(&*store.state, tag, Some("t"), Some(now + 5)).await, "{}: a clock 5 s ahead", store.name);
         assert!(!foreign(&*store.state, tag, None, None).await, "{}: without iat", store.name);
         assert!(foreign(&*store.state, tag, Some("t"), Some(now + 10)).await, "{}", store.name);
         assert!(foreign(&*store.state, other, Some("t"), Some(now - 10)).await, "{}", store.name);

@@ -10,7 +10,8 @@ local before = tonumber(redis.call('GET', base .. 'e') or '0')
 local life = math.max(redis.call('PTTL', base .. 'e'), remember, 86400000)
 redis.call('SET', base .. 'e', string.format('%.0f', math.max(before + 1, now)), 'PX', life)
 if remember > 0 then
-  redis.call('SET', base .. 'n', clock[1], 'PX', remember)
+  -- With the 5 seconds that an issuer's clock may be ahead: a token it gave just before must not look younger than this.
+  redis.call('SET', base .. 'n', string.format('%.0f', clock[1] + 5), 'PX', remember)
 end
 tell('u', tag)
 return answer('ended', ended)

@@ -65,7 +65,8 @@ pub(super) async fn raise_epoch(step: &mut Step<'_>, tag: SubjectTag, remember: 
     }
     if !remember.is_zero() {
         sqlx::query("UPDATE state_subject SET denied_seconds = ?, denied_until = ? WHERE tag = ?")
-            .bind(signed(step.now.seconds().0))
+            // With the time that an issuer's clock may be ahead: a token given just before must not look younger than this.
+            .bind(signed(step.now.seconds().plus(ISSUER_AHEAD).0))
             .bind(signed(step.now.plus(remember).0))
             .bind(tag.to_string())
             .execute(&mut *step.change)
