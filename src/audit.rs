@@ -4,12 +4,11 @@
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
-/// What happened.
+/// What happened. A pair of tokens is minted with each session opened or renewed, so those events stand for it too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     AuthnLoginSuccess,
     AuthnLoginFail,
-    AuthnTokenCreated,
     AuthnTokenRevoked,
     AuthnTokenReuse,
     SessionCreated,
@@ -27,7 +26,6 @@ impl Event {
         match self {
             Self::AuthnLoginSuccess => "authn_login_success",
             Self::AuthnLoginFail => "authn_login_fail",
-            Self::AuthnTokenCreated => "authn_token_created",
             Self::AuthnTokenRevoked => "authn_token_revoked",
             Self::AuthnTokenReuse => "authn_token_reuse",
             Self::SessionCreated => "session_created",

@@ -15,8 +15,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use desk::{Answer, Plane, bearing, plane, plane_with, post};
 use doorward::issue::{Settings, TrustedLogin};
+use doorward::state::Sessions;
 use faulty::Mood;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde_json::json;
 
 async fn get(plane: &Plane, path: &str) -> Answer {
@@ -300,5 +301,24 @@ impl<F: FnMut() -> Poll<Option<Bytes>> + Unpin> http_body::Body for Pieces<F> {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
         (self.get_mut().0)().map(|piece| piece.map(|bytes| Ok(http_body::Frame::data(bytes))))
+    }
+}
+
+// It ends up in lists of sessions, on terminals and pages.
+#[tokio::test]
+async fn a_user_agent_is_kept_as_visible_ascii_and_never_long() {
+    let plane = plane().await;
+    let long = "x".repeat(300);
+    for (sent, kept) in [
+        (&b"Mozilla/5.0 (X11; Linux)"[..], "Mozilla/5.0 (X11; Linux)"),
+        ("a\u{202e}b\u{85}c\u{1F6AA}".as_bytes(), "a?b?c?"),
+        (b"tab\there \xff", "tab?here ?"),
+        (long.as_bytes(), &long[..256]),
+    ] {
+        let mut request = post("/login", r#"{"user_id":1}"#);
+        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_bytes(sent).expect("a value"));
+        let sid = plane.ask(request).await.pair().sid();
+        let session = plane.store.session(&sid).await.expect("an answer").expect("a session");
+        assert_eq!(session.device.user_agent, kept);
     }
 }

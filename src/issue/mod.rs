@@ -116,7 +116,15 @@ impl Issuer {
     fn tell_end(&self, sid: &SessionId, subject: Option<&str>, cause: Cause, call: &Call) {
         self.hear(&Entry::Session(*sid));
         self.parts.metrics.sessions_revoked.with_label_values(&[cause.as_str()]).inc();
-        call.record(Event::SessionEnded, subject, Some(sid), cause.as_str());
+        call.record(event_of(cause), subject, Some(sid), cause.as_str());
+    }
+}
+
+/// A session that someone or something took away is a revocation; one that had to make room has come to its end.
+const fn event_of(cause: Cause) -> Event {
+    match cause {
+        Cause::Limit => Event::SessionEnded,
+        Cause::Logout | Cause::LogoutAll | Cause::Reuse | Cause::Admin => Event::AuthnTokenRevoked,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::web::body::only_member;
 use crate::web::problem::Problem;
 use crate::web::request_id::RequestId;
 
-/// What is kept of a `User-Agent` for the list of sessions.
+/// What is kept of a `User-Agent` for the list of sessions, in bytes.
 const LONGEST_USER_AGENT: usize = 256;
 
 pub async fn ping() -> &'static str {
@@ -94,10 +94,13 @@ fn unstored(body: &Value) -> Response {
     (headers, body.to_string()).into_response()
 }
 
+/// It is shown in terminals and pages, where control and bidirectional characters could pass for something else: only
+/// visible ASCII and spaces are kept.
 fn user_agent(headers: &HeaderMap) -> String {
     let sent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     let sent = String::from_utf8_lossy(sent);
-    sent.chars().filter(|c| !c.is_control()).take(LONGEST_USER_AGENT).collect()
+    let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    sent.chars().take(LONGEST_USER_AGENT).map(plain).collect()
 }
 
 impl Desk {

@@ -157,3 +157,28 @@ async fn an_end_whose_log_entry_was_lost_on_a_cluster_is_told_by_the_next_step_o
     assert_eq!(read(&state, &position).await.entries, [Entry::Subject(tag)]);
     assert_eq!(server.cli(&["EXISTS", &debt]), "0", "paid");
 }
+
+// Nobody may ever ask for that subject again, so the process that owes tells the log as soon as it can.
+#[tokio::test]
+async fn an_end_that_could_not_be_told_on_a_cluster_is_told_later_without_another_step() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start_cluster();
+    let state = redis(&server.cluster_url()).await;
+    let session = open(&state, "alice").await;
+    let tag = session.sid.tag();
+    let position = start(&state).await;
+    server.cli(&["ACL", "SETUSER", "default", "-xadd"]);
+    let answer = state.end(&session.sid, Cause::Logout).await;
+    assert!(answer.is_err(), "{answer:?}");
+    server.cli(&["ACL", "SETUSER", "default", "+xadd"]);
+    let batch = state.read_log(Some(&position), Duration::from_secs(10)).await.unwrap();
+    assert_eq!(batch.entries, [Entry::Subject(tag)]);
+    let debt = format!("dw:{{{tag}}}:z");
+    let begun = Instant::now();
+    while server.cli(&["EXISTS", &debt]) != "0" {
+        assert!(begun.elapsed() < Duration::from_secs(5), "not paid");
+        tokio::time::sleep(ms(20)).await;
+    }
+}

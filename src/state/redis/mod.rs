@@ -3,6 +3,7 @@
 
 mod codec;
 mod connect;
+mod debt;
 mod keys;
 mod link;
 mod listing;
@@ -20,6 +21,7 @@ use tracing::warn;
 
 pub use self::connect::ConnectError;
 use self::connect::Plan;
+use self::debt::Debts;
 use self::link::Link;
 use self::log::Log;
 use self::lookups::LOOKUP_BUDGET;
@@ -41,7 +43,8 @@ use crate::token::{Generation, SessionId, SubjectTag, TokenId};
 pub struct RedisState {
     lookups: Link,
     log: Log,
-    sessions: Link,
+    sessions: Arc<Link>,
+    debts: Debts,
     /// `WAIT` holds up whatever is sent after it, so it has a connection of its own.
     replication: Link,
     scripts: Scripts,
@@ -65,7 +68,8 @@ impl RedisState {
         let state = Self {
             lookups: link(),
             log: Log::new(link()),
-            sessions: link(),
+            sessions: Arc::new(link()),
+            debts: Debts::default(),
             replication: link(),
             scripts: Scripts::new(!clustered),
             clustered,
@@ -215,7 +219,7 @@ impl Sessions for RedisState {
         self.observer
             .watch(Op::Announce, async {
                 let deadline = deadline();
-                self.tell(entry, deadline).await?;
+                steps::tell(&self.sessions, entry, deadline).await?;
                 self.confirm(None, deadline).await
             })
             .await

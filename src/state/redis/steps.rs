@@ -11,6 +11,7 @@ use super::super::{Entry, StateError};
 use super::RedisState;
 use super::codec::Reply;
 use super::keys::{self, LOG, LOG_LENGTH, LOG_NUDGE, slot};
+use super::link::Link;
 use super::lookups::pipelined;
 use super::scripts::{Answer, Script};
 use crate::token::SubjectTag;
@@ -66,36 +67,7 @@ impl RedisState {
         tag: SubjectTag,
         deadline: Instant,
     ) -> Result<(), StateError> {
-        if answer.owed { self.pay(tag, deadline).await } else { Ok(()) }
-    }
-
-    /// On a cluster the log lies in another slot, where no script of a subject's slot may write. So the script that ends
-    /// something leaves a debt beside it, and this second step writes the log and clears the debt; only then is the end
-    /// answered. Where it fails the caller hears so, nothing was promised, and the debt stays: the repeated call, or any
-    /// other step on this subject, pays it. Checkers that cannot be told meanwhile cannot read the log either: its slot is
-    /// down, so they stop trusting their caches by themselves.
-    async fn pay(&self, tag: SubjectTag, deadline: Instant) -> Result<(), StateError> {
-        self.tell(&Entry::Subject(tag), deadline).await?;
-        self.command("DEL", vec![keys::debt(tag)], deadline).await
-    }
-
-    /// Writes the log. Twice does no harm: readers forget twice.
-    pub(super) async fn tell(&self, entry: &Entry, deadline: Instant) -> Result<(), StateError> {
-        let (kind, name) = entry_parts(entry);
-        let args: Vec<String> =
-            [LOG, "MAXLEN", "~", &LOG_LENGTH.to_string(), "*", kind, &name].map(str::to_owned).into();
-        self.command("XADD", args, deadline).await
-    }
-
-    async fn command(&self, name: &'static str, args: Vec<String>, deadline: Instant) -> Result<(), StateError> {
-        let command = [(name, args)];
-        let tries = Tries::until(deadline);
-        loop {
-            let answer = pipelined(&self.sessions, tries.budget(), &command).await;
-            if let Some(answer) = tries.settle(answer).await {
-                return answer.map(drop);
-            }
-        }
+        if answer.owed { self.debts.pay(&self.sessions, tag, deadline).await } else { Ok(()) }
     }
 
     /// `Ok` when as many replicas as configured have seen everything that was written so far to the subject's server, and
@@ -135,6 +107,29 @@ impl RedisState {
             return Err(StateError::NotReplicated { seen, wanted: self.wait_replicas });
         }
         Ok(())
+    }
+}
+
+/// Writes the log. Twice does no harm: readers forget twice.
+pub(super) async fn tell(link: &Link, entry: &Entry, deadline: Instant) -> Result<(), StateError> {
+    let (kind, name) = entry_parts(entry);
+    let args: Vec<String> = [LOG, "MAXLEN", "~", &LOG_LENGTH.to_string(), "*", kind, &name].map(str::to_owned).into();
+    command(link, "XADD", args, deadline).await
+}
+
+pub(super) async fn command(
+    link: &Link,
+    name: &'static str,
+    args: Vec<String>,
+    deadline: Instant,
+) -> Result<(), StateError> {
+    let command = [(name, args)];
+    let tries = Tries::until(deadline);
+    loop {
+        let answer = pipelined(link, tries.budget(), &command).await;
+        if let Some(answer) = tries.settle(answer).await {
+            return answer.map(drop);
+        }
     }
 }
 
