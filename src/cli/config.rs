@@ -64,7 +64,7 @@ impl Config {
 
 impl Check {
     fn run(self) -> Outcome {
-        let (findings, good) = match self.config.load(self.role) {
+        let (findings, good) = match self.config.load_to_serve(self.role, false) {
             Ok(loaded) => (loaded.notices, true),
             Err(ConfigErrors(findings)) => (findings, false),
         };

@@ -26,7 +26,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Outcome {
-        let loaded = self.config.load_for(self.role, self.dev)?;
+        let loaded = self.config.load_to_serve(self.role, self.dev)?;
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         if loaded.config.workers > 0 {
             runtime.worker_threads(loaded.config.workers);

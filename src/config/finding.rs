@@ -80,7 +80,9 @@ impl fmt::Display for Finding {
         if self.source != Source::Default {
             write!(f, "{}: ", self.source)?;
         }
-        if !self.key.is_empty() {
+        // `--set KEY` names the key already.
+        let named = matches!(&self.source, Source::Flag(key) if **key == *self.key);
+        if !self.key.is_empty() && !named {
             write!(f, "{}: ", printable(&self.key))?;
         }
         f.write_str(&printable(&self.what))?;
