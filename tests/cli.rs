@@ -254,6 +254,7 @@ fn keys_are_made_rotated_and_revoked() {
     let next = home.run(&["key", "rotate"]).ok().trim().to_owned();
     assert_eq!(listed(&home).as_array().map(Vec::len), Some(2));
     let jwks = home.run(&["key", "jwks"]).json();
+    assert_eq!(home.run(&["key", "jwks", "-o", "json"]).json(), jwks);
     let kids: Vec<_> = jwks["keys"].as_array().expect("keys").iter().map(|key| key["kid"].clone()).collect();
     assert!(kids.contains(&first["kid"]) && kids.contains(&next.as_str().into()), "{kids:?}");
     assert!(jwks["keys"].as_array().expect("keys").iter().all(|key| key.get("d").is_none()), "no private part");
@@ -292,6 +293,7 @@ fn a_minted_session_is_explained_listed_and_revoked() {
     let listed = home.run(&["session", "list", "--user", "alice", "-o", "json"]).json();
     assert_eq!(listed[0]["sid"], sid);
     assert!(home.run(&["session", "list", "--all"]).ok().contains(sid));
+    assert!(home.run(&["session", "list"]).ok().contains(sid), "all, where nobody is named");
     assert_eq!(home.run(&["session", "show", sid, "-o", "json"]).json()["subject"], "alice");
 
     let refused = home.run(&["session", "revoke", sid]);
@@ -400,6 +402,12 @@ fn healthcheck_fails_where_nothing_listens() {
     let home = Home::with("listen: {ops: '127.0.0.1:1'}\n");
     let done = home.run(&["healthcheck"]);
     assert!(done.code == 1 && done.err.contains("127.0.0.1:1"), "{}", done.err);
+}
+
+#[test]
+fn db_status_tells_scripts_too() {
+    let home = Home::prepared();
+    assert_eq!(home.run(&["db", "status", "-o", "json"]).json(), serde_json::json!({ "up_to_date": true }));
 }
 
 #[test]

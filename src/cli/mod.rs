@@ -149,3 +149,28 @@ pub fn run() -> ExitCode {
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(work)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn all(command: &clap::Command) -> Vec<clap::Command> {
+        let inner = command.get_subcommands().filter(|one| !one.is_hide_set()).flat_map(all);
+        [command.clone()].into_iter().chain(inner).collect()
+    }
+
+    #[test]
+    fn the_help_of_every_command_begins_with_examples_of_it() {
+        let mut root = Cli::command();
+        root.build();
+        let all = all(&root);
+        assert!(all.len() > 20, "{}", all.len());
+        for command in all {
+            let name = command.get_bin_name().unwrap_or("doorward").to_owned();
+            let help = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Examples:\n  ") && help.contains(&name), "{name}: {help}");
+        }
+    }
+}

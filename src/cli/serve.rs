@@ -35,6 +35,9 @@ impl Serve {
         runtime.enable_all().build()?.block_on(async {
             let guard = logging::init(&loaded.config.logging)?;
             log_notices(&loaded);
+            if self.dev {
+                tracing::warn!("--dev: every caller on this machine may log in as anyone; not for production");
+            }
             let outcome = app::serve(loaded, options).await;
             if let Err(error) = &outcome {
                 tracing::error!(error = format!("{error:#}"), "doorward can't serve");
