@@ -82,19 +82,20 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     fn load(&self, role: Role) -> Result<Loaded, ConfigErrors> {
-        self.load_with(Inputs { role, ..Inputs::default() })
+        self.load_with(&Inputs { role, ..Inputs::default() })
     }
 
     /// As `serve` takes it: what the named files hold counts too.
     fn load_to_serve(&self, role: Role, dev: bool) -> Result<Loaded, ConfigErrors> {
-        self.load_with(Inputs { role, dev, files: true, ..Inputs::default() })
+        self.load_with(&Inputs { role, dev, files: true, ..Inputs::default() })
     }
 
-    fn load_with(&self, inputs: Inputs) -> Result<Loaded, ConfigErrors> {
+    fn load_with(&self, inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
         // An empty DOORWARD__CONFIG counts as not set, like every other variable of ours.
         let path = self.config.clone().filter(|path| !path.as_os_str().is_empty());
         let Inputs { path, env, .. } = Inputs::of_process(path);
-        settings::load(&Inputs { path, env, sets: self.sets.clone(), ..inputs })
+        let Inputs { role, dev, files, .. } = *inputs;
+        settings::load(&Inputs { path, env, sets: self.sets.clone(), role, dev, files })
     }
 }
 

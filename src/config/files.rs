@@ -18,14 +18,14 @@ use crate::token::remote::fetch;
 pub fn findings(config: &Config, role: Role) -> Vec<Finding> {
     let mut found = Vec::new();
     if role == Role::Check {
-        found.extend(public_keys("check.jwks".into(), &config.check.jwks, &[]));
+        found.extend(public_keys("check.jwks", &config.check.jwks, &[]));
         found.extend(shared_secret(&config.check.hs256_secret_file));
     } else {
         found.extend(caller_keys(config));
         found.extend(signing_keys(config));
     }
     for (at, issuer) in config.issuers.iter().enumerate() {
-        found.extend(public_keys(format!("issuers[{at}].jwks_file"), &issuer.jwks_file, &issuer.algorithms));
+        found.extend(public_keys(&format!("issuers[{at}].jwks_file"), &issuer.jwks_file, &issuer.algorithms));
     }
     found.extend(certificates(config));
     found
@@ -76,12 +76,12 @@ fn shared_secret(file: &str) -> Option<Finding> {
 }
 
 /// A JWK Set in a file; `place` may be a URL instead, which is not asked here.
-fn public_keys(key: String, place: &str, allowed: &[Algorithm]) -> Option<Finding> {
+fn public_keys(key: &str, place: &str, allowed: &[Algorithm]) -> Option<Finding> {
     if place.is_empty() || place.contains("://") {
         return None;
     }
     let fix = "name a readable JWK Set, such as `doorward key jwks` prints";
-    let wrong = |why: &dyn Display| Finding::error(key.clone(), format!("{place}: {why}"), fix);
+    let wrong = |why: &dyn Display| Finding::error(key, format!("{place}: {why}"), fix);
     match fetch::read_file(Path::new(place)) {
         Ok(bytes) => jwk::read_set(&bytes, allowed).err().map(|error| wrong(&error)),
         Err(error) => Some(wrong(&error)),
