@@ -125,9 +125,75 @@ fn exit_codes_tell_what_kind_of_failure_it_was() {
     }
     let done = home.run(&["serve", "--set", "workers=many"]);
     assert_eq!((done.code, done.out.as_str()), (78, ""));
-    assert!(done.err.contains("--set workers: workers: here belongs a whole number"), "{}", done.err);
+    assert!(done.err.contains("--set workers: here belongs a whole number"), "{}", done.err);
     let done = home.run(&["serve", "--dev", "--set", "listen.public=0.0.0.0:8080"]);
     assert!(done.code == 78 && done.err.contains("--dev does not serve on 0.0.0.0:8080"), "{}", done.err);
+}
+
+#[test]
+fn config_check_finds_every_file_that_serve_can_not_use() {
+    let home = Home::with(
+        "auth: {trusted_login: {caller_keys_file: callers}}\nkeys: {secret_file: secret}\n\
+         state: {url: 'rediss://127.0.0.1:70000', ca_file: ca.pem}\n\
+         issuers: [{issuer: 'https://i', audience: [a], jwks_file: jwks.json}]\n",
+    );
+    fs::write(home.path("callers"), "short-canary\n").expect("written");
+    let told = [
+        "doorward.yaml:1:42: auth.trusted_login.caller_keys_file: callers:1: the key has fewer than 32 characters\n    fix: ",
+        "doorward.yaml:2:21: keys.secret_file: secret: can't be read",
+        "doorward.yaml:3:14: state.url: this is no URL: invalid port number\n    fix: ",
+        "state.ca_file: ca.pem: ",
+        "issuers[0].jwks_file: jwks.json: ",
+    ];
+    for command in [&["config", "check"][..], &["serve"], &["serve", "--dev"]] {
+        let done = home.run(command);
+        let all = done.out + &done.err;
+        assert_eq!(done.code, 78, "{all}");
+        for one in told {
+            assert_eq!(all.matches(one).count(), 1, "{one}\n{all}");
+        }
+        assert!(!all.contains("canary"), "{all}");
+    }
+    let role = ["config", "check", "--role", "check", "--set", "state.url=redis://127.0.0.1:1"];
+    fs::write(home.path("shared"), "too short").expect("written");
+    let sets = ["--set", "check.jwks=jwks.json", "--set", "check.hs256_secret_file=shared"];
+    let done = home.run(&[&role[..], &sets].concat());
+    assert_eq!(done.code, 78);
+    for one in ["× --set check.jwks: jwks.json: ", "× --set check.hs256_secret_file: shared: "] {
+        assert!(done.out.contains(one), "{one}\n{}", done.out);
+    }
+}
+
+#[test]
+fn a_key_that_is_open_to_all_or_weak_is_found_before_the_start_and_can_be_mended() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::prepared();
+    home.run(&["config", "check"]).ok();
+    let file = home.run(&["key", "list", "-o", "json"]).json()[0]["file"].as_str().expect("a file").to_owned();
+    fs::set_permissions(home.path(&file), fs::Permissions::from_mode(0o644)).expect("changed");
+    for command in [&["config", "check"][..], &["serve"]] {
+        let done = home.run(command);
+        assert_eq!(done.code, 78, "{}", done.err);
+        assert!((done.out + &done.err).contains("keys.dir: "), "{command:?}");
+    }
+    assert_eq!(home.run(&["config", "show"]).code, 0, "only what is to serve needs the files");
+    let text = home.run(&["doctor", "--pre"]).out;
+    assert!(text.contains("keys\n  × ") && text.contains("fix: run: chmod 600"), "{text}");
+}
+
+// SEC-K8
+#[test]
+fn a_sidecar_that_reads_its_state_over_the_network_without_tls_is_warned() {
+    let home = Home::with("check: {jwks: 'https://auth/jwks.json'}\n");
+    let check =
+        |url: &str| home.run(&["config", "check", "--role", "check", "--set", &format!("state.url={url}")]).ok();
+    for remote in ["redis://redis:6379", "redis-sentinel://127.0.0.1:1/0?node=10.0.0.9:26379", "redis://[::2]:1"] {
+        let text = check(remote);
+        assert!(text.contains("‼ --set state.url: ") && text.contains("rediss://"), "{remote}: {text}");
+    }
+    for fine in ["redis://127.0.0.1:6379", "redis://[::1]", "rediss://redis:6379", "unix:///run/redis.sock"] {
+        assert!(!check(fine).contains('‼'), "{fine}: {}", check(fine));
+    }
 }
 
 #[test]
@@ -188,6 +254,7 @@ fn keys_are_made_rotated_and_revoked() {
     let next = home.run(&["key", "rotate"]).ok().trim().to_owned();
     assert_eq!(listed(&home).as_array().map(Vec::len), Some(2));
     let jwks = home.run(&["key", "jwks"]).json();
+    assert_eq!(home.run(&["key", "jwks", "-o", "json"]).json(), jwks);
     let kids: Vec<_> = jwks["keys"].as_array().expect("keys").iter().map(|key| key["kid"].clone()).collect();
     assert!(kids.contains(&first["kid"]) && kids.contains(&next.as_str().into()), "{kids:?}");
     assert!(jwks["keys"].as_array().expect("keys").iter().all(|key| key.get("d").is_none()), "no private part");
@@ -226,6 +293,7 @@ fn a_minted_session_is_explained_listed_and_revoked() {
     let listed = home.run(&["session", "list", "--user", "alice", "-o", "json"]).json();
     assert_eq!(listed[0]["sid"], sid);
     assert!(home.run(&["session", "list", "--all"]).ok().contains(sid));
+    assert!(home.run(&["session", "list"]).ok().contains(sid), "all, where nobody is named");
     assert_eq!(home.run(&["session", "show", sid, "-o", "json"]).json()["subject"], "alice");
 
     let refused = home.run(&["session", "revoke", sid]);
@@ -305,6 +373,10 @@ fn doctor_tells_what_is_wrong_with_a_fix() {
     assert_eq!(line("state")["mark"], "bad");
     assert!(line("state")["fix"].as_str().expect("a fix").contains("state.url"));
 
+    let bare =
+        Done::of(Home::new().command(&["doctor", "--pre"]).env_remove("DOORWARD__CONFIG").output().expect("run"));
+    assert!(bare.out.contains("no file was named") && bare.out.contains("-c FILE"), "{}", bare.out);
+
     let home = Home::prepared();
     let sets =
         ["--set", "listen.public=127.0.0.1:0", "--set", "listen.check=127.0.0.1:0", "--set", "listen.ops=127.0.0.1:0"];
@@ -330,6 +402,12 @@ fn healthcheck_fails_where_nothing_listens() {
     let home = Home::with("listen: {ops: '127.0.0.1:1'}\n");
     let done = home.run(&["healthcheck"]);
     assert!(done.code == 1 && done.err.contains("127.0.0.1:1"), "{}", done.err);
+}
+
+#[test]
+fn db_status_tells_scripts_too() {
+    let home = Home::prepared();
+    assert_eq!(home.run(&["db", "status", "-o", "json"]).json(), serde_json::json!({ "up_to_date": true }));
 }
 
 #[test]

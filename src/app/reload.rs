@@ -7,6 +7,7 @@ use crate::app::running::{Reloads, trusted_callers};
 use crate::audit::{self, About, Event};
 use crate::check::headers::HeaderPlan;
 use crate::check::policy::Policy;
+use crate::config::change::needing_restart;
 use crate::config::{self, Loaded, Watch};
 use crate::logging;
 
@@ -57,6 +58,9 @@ impl Reloading {
         logging::set_level(config.logging.level);
         for notice in &fresh.notices {
             tracing::warn!(key = %notice.key, "{notice}");
+        }
+        for key in needing_restart(&self.loaded.config, config) {
+            tracing::warn!(%key, "changed, but not in effect: it takes a restart");
         }
         self.watch.follow(fresh.watched.clone());
         self.loaded = fresh;

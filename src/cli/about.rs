@@ -54,6 +54,9 @@ impl Man {
 
 /// Prints the version
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward version
+  doorward version -o json")]
 pub(super) struct Version {
     #[command(flatten)]
     output: OutputArgs,

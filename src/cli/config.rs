@@ -18,8 +18,12 @@ pub(super) enum Config {
     Check(Check),
     Show(Show),
     /// Prints the JSON Schema of the configuration, for editors
+    #[command(before_help = "Examples:
+  doorward config schema > doorward.schema.json")]
     Schema,
     /// Prints a commented configuration to start from
+    #[command(before_help = "Examples:
+  doorward config init > doorward.yaml")]
     Init,
     /// Prints docs/configuration.md
     #[command(hide = true)]
@@ -28,6 +32,9 @@ pub(super) enum Config {
 
 /// Tells everything that is wrong with the configuration, with the fix; exits 0 or 78
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward config check -c doorward.yaml
+  doorward config check -c doorward.yaml --role check -o json")]
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigArgs,
@@ -40,6 +47,9 @@ pub(super) struct Check {
 
 /// Prints every effective value and where it comes from, secrets hidden
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward config show -c doorward.yaml
+  doorward config show --set auth.access_lifetime=5m -o json")]
 pub(super) struct Show {
     #[command(flatten)]
     config: ConfigArgs,
@@ -64,7 +74,7 @@ impl Config {
 
 impl Check {
     fn run(self) -> Outcome {
-        let (findings, good) = match self.config.load(self.role) {
+        let (findings, good) = match self.config.load_to_serve(self.role, false) {
             Ok(loaded) => (loaded.notices, true),
             Err(ConfigErrors(findings)) => (findings, false),
         };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{ConfigArgs, Outcome, block_on, terminal};
+use super::{ConfigArgs, Format, Outcome, OutputArgs, block_on, terminal};
 use crate::config::Role;
 use crate::database::{self, DatabaseError};
 
@@ -20,6 +20,8 @@ pub(super) enum Db {
 
 /// Brings the schema up to date; for deployments that set `users.migrate: false`
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward db migrate -c doorward.yaml")]
 pub(super) struct Migrate {
     #[command(flatten)]
     config: ConfigArgs,
@@ -27,16 +29,21 @@ pub(super) struct Migrate {
 
 /// Tells whether the schema is up to date; exits 0 or 1
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward db status -c doorward.yaml
+  doorward db status -o json")]
 pub(super) struct Status {
     #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 impl Db {
     pub(super) fn run(self) -> Outcome {
-        let (args, migrate) = match self {
-            Self::Migrate(one) => (one.config, true),
-            Self::Status(one) => (one.config, false),
+        let (args, migrate, output) = match self {
+            Self::Migrate(one) => (one.config, true, Format::Text),
+            Self::Status(one) => (one.config, false, one.output.output),
         };
         let mut settings = args.load(Role::Issuer)?.config.users;
         settings.migrate = migrate;
@@ -44,12 +51,15 @@ impl Db {
             super::parts::must_exist(&settings.url)?;
         }
         let opened = block_on(async { Ok(database::open(&settings).await.map(drop)) })?;
-        let (code, told) = match opened {
-            Ok(()) => (ExitCode::SUCCESS, "up to date"),
-            Err(DatabaseError::Older) => (ExitCode::FAILURE, "older than this doorward; run: doorward db migrate"),
+        let (up_to_date, told) = match opened {
+            Ok(()) => (true, "up to date"),
+            Err(DatabaseError::Older) => (false, "older than this doorward; run: doorward db migrate"),
             Err(error) => return Err(error.into()),
         };
-        terminal::print(told)?;
-        Ok(code)
+        match output {
+            Format::Json => terminal::print_json(&serde_json::json!({ "up_to_date": up_to_date }))?,
+            Format::Text => terminal::print(told)?,
+        }
+        Ok(if up_to_date { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

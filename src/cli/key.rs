@@ -21,7 +21,13 @@ use crate::token::keys::{self, KeyView};
   doorward key jwks > jwks.json")]
 pub(super) enum Key {
     List(List),
+    #[command(before_help = "Examples:
+  doorward key generate
+  doorward key generate -c doorward.yaml --set keys.algorithm=ES256")]
     Generate(Change),
+    #[command(before_help = "Examples:
+  doorward key rotate
+  doorward key rotate -c doorward.yaml -o json")]
     Rotate(Rotate),
     Revoke(Revoke),
     Jwks(Jwks),
@@ -29,6 +35,9 @@ pub(super) enum Key {
 
 /// Lists the keys and where each stands: next, active, retiring, retired
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward key list -c doorward.yaml
+  doorward key list -o json")]
 pub(super) struct List {
     #[command(flatten)]
     config: ConfigArgs,
@@ -54,6 +63,9 @@ pub(super) struct Rotate {
 
 /// Removes a key for good: every token that it signed is refused, by every checker, at once
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward key revoke KID
+  doorward key revoke KID --yes --no-announce    the token store is away: checkers hear of it with the next JWKS")]
 pub(super) struct Revoke {
     #[command(flatten)]
     config: ConfigArgs,
@@ -69,9 +81,14 @@ pub(super) struct Revoke {
 
 /// Prints the public keys as a JWK Set, for a checker that reads a file
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward key jwks -c doorward.yaml > jwks.json")]
 pub(super) struct Jwks {
     #[command(flatten)]
     config: ConfigArgs,
+    // A JWK Set is JSON either way; scripts that always say `-o json` need not know.
+    #[command(flatten)]
+    _output: OutputArgs,
 }
 
 impl Key {

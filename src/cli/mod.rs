@@ -82,13 +82,20 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     fn load(&self, role: Role) -> Result<Loaded, ConfigErrors> {
-        self.load_for(role, false)
+        self.load_with(&Inputs { role, ..Inputs::default() })
     }
 
-    fn load_for(&self, role: Role, dev: bool) -> Result<Loaded, ConfigErrors> {
+    /// As `serve` takes it: what the named files hold counts too.
+    fn load_to_serve(&self, role: Role, dev: bool) -> Result<Loaded, ConfigErrors> {
+        self.load_with(&Inputs { role, dev, files: true, ..Inputs::default() })
+    }
+
+    fn load_with(&self, inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
         // An empty DOORWARD__CONFIG counts as not set, like every other variable of ours.
         let path = self.config.clone().filter(|path| !path.as_os_str().is_empty());
-        settings::load(&Inputs { sets: self.sets.clone(), role, dev, ..Inputs::of_process(path) })
+        let Inputs { path, env, .. } = Inputs::of_process(path);
+        let Inputs { role, dev, files, .. } = *inputs;
+        settings::load(&Inputs { path, env, sets: self.sets.clone(), role, dev, files })
     }
 }
 
@@ -142,4 +149,29 @@ pub fn run() -> ExitCode {
 /// A runtime for one command.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn all(command: &clap::Command) -> Vec<clap::Command> {
+        let inner = command.get_subcommands().filter(|one| !one.is_hide_set()).flat_map(all);
+        [command.clone()].into_iter().chain(inner).collect()
+    }
+
+    #[test]
+    fn the_help_of_every_command_begins_with_examples_of_it() {
+        let mut root = Cli::command();
+        root.build();
+        let all = all(&root);
+        assert!(all.len() > 20, "{}", all.len());
+        for command in all {
+            let name = command.get_bin_name().unwrap_or("doorward").to_owned();
+            let help = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Examples:\n  ") && help.contains(&name), "{name}: {help}");
+        }
+    }
 }

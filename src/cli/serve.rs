@@ -26,7 +26,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Outcome {
-        let loaded = self.config.load_for(self.role, self.dev)?;
+        let loaded = self.config.load_to_serve(self.role, self.dev)?;
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         if loaded.config.workers > 0 {
             runtime.worker_threads(loaded.config.workers);
@@ -35,6 +35,9 @@ impl Serve {
         runtime.enable_all().build()?.block_on(async {
             let guard = logging::init(&loaded.config.logging)?;
             log_notices(&loaded);
+            if self.dev {
+                tracing::warn!("--dev: every caller on this machine may log in as anyone; not for production");
+            }
             let outcome = app::serve(loaded, options).await;
             if let Err(error) = &outcome {
                 tracing::error!(error = format!("{error:#}"), "doorward can't serve");

@@ -34,12 +34,15 @@ pub(super) enum SessionCommand {
 
 /// Lists live sessions
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward session list                      everyone's
+  doorward session list --user alice -o json")]
 pub(super) struct List {
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
     of: Whose,
-    /// How many at the most, with --all
+    /// How many at the most, without --user
     #[arg(long, default_value_t = 1000)]
     limit: usize,
     #[command(flatten)]
@@ -47,18 +50,21 @@ pub(super) struct List {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct Whose {
     /// Of this subject
     #[arg(long, value_name = "SUBJECT")]
     user: Option<String>,
-    /// Of everyone
+    /// Of everyone, as without any of these
     #[arg(long)]
     all: bool,
 }
 
 /// Shows one session
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward session show 5a1cV0…
+  doorward session show 5a1cV0… -o json")]
 pub(super) struct Show {
     #[command(flatten)]
     config: ConfigArgs,
@@ -130,7 +136,7 @@ impl List {
                 terminal::print(&terminal::table(&heads, &rows))?;
             }
         }
-        if self.of.all && sessions.len() == self.limit {
+        if self.of.user.is_none() && sessions.len() == self.limit {
             terminal::talk(&format!("There may be more than these {}; --limit shows more.", self.limit));
         }
         Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use serde_json::Value;
 
+pub(super) use crate::config::finding::printable;
 use crate::config::{Finding, Severity};
 
 /// Prints data, to standard output.
@@ -92,10 +93,6 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     };
     let heads: Vec<String> = heads.iter().map(|head| head.to_uppercase()).collect();
     rows.iter().fold(line(&heads), |text, row| text + &line(row))
-}
-
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {

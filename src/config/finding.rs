@@ -80,7 +80,9 @@ impl fmt::Display for Finding {
         if self.source != Source::Default {
             write!(f, "{}: ", self.source)?;
         }
-        if !self.key.is_empty() {
+        // `--set KEY` names the key already.
+        let named = matches!(&self.source, Source::Flag(key) if **key == *self.key);
+        if !self.key.is_empty() && !named {
             write!(f, "{}: ", printable(&self.key))?;
         }
         f.write_str(&printable(&self.what))?;
@@ -88,9 +90,15 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Keys and values come from files and the environment: they must not steer a terminal (SEC-G2).
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+/// What comes from outside must not steer a terminal, nor reorder or break its lines (SEC-G2).
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+/// Control characters, line and paragraph separators, and what turns the direction of writing (UAX #9).
+fn steers(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Everything that keeps the configuration from being used. Never empty.
@@ -108,5 +116,17 @@ impl fmt::Display for ConfigErrors {
             finding.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // SEC-G2
+    #[test]
+    fn nothing_that_steers_a_terminal_is_printed() {
+        let shown = printable("a\u{1b}[2J\n\u{85}b\u{202e}c\u{2066}\u{200f}\u{2028}d é漢");
+        assert_eq!(shown, "a\\u{1b}[2J\\n\\u{85}b\\u{202e}c\\u{2066}\\u{200f}\\u{2028}d é漢");
     }
 }

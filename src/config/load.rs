@@ -12,7 +12,7 @@ use crate::config::shape::Shaped;
 use crate::config::source::{Path, Source, Sources, Step};
 use crate::config::tree::{self, Node};
 use crate::config::watch::Watched;
-use crate::config::{Config, Role, overlay, secrets, validate};
+use crate::config::{Config, Role, files, overlay, secrets, validate};
 
 /// What a configuration is made of; kept with the result, so that it can be made again.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Inputs {
     pub role: Role,
     /// Whether it is for `serve --dev`, which may do what a real service may not.
     pub dev: bool,
+    /// Whether what the named files hold is judged too: for `serve` and `config check`. Others may be there to mend it.
+    pub files: bool,
 }
 
 impl Inputs {
@@ -89,6 +91,9 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
     let mut meaning = secrets::resolve(&mut config, |key| sources.is_set(key), inputs.role);
     let unread: Vec<String> = meaning.iter().map(|finding| finding.key.trim_end_matches("_file").to_owned()).collect();
     meaning.extend(validate::all(&config, inputs, &sources).into_iter().filter(|one| !unread.contains(&one.key)));
+    if inputs.files {
+        meaning.extend(files::findings(&config, inputs.role));
+    }
     meaning.retain(|finding| {
         let keys = || std::iter::once(finding.key.as_str()).chain(finding.rests_on.iter().copied());
         !keys().any(|key| broken.iter().any(|broken| related(key, broken)))
@@ -114,7 +119,8 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
 /// # Errors
 /// Everything that is wrong with it; what is loaded stays in use.
 pub fn reload(loaded: &Loaded) -> Result<Loaded, ConfigErrors> {
-    load(&loaded.inputs)
+    // What the files hold is judged by those that take it over, while the rest goes on as it is.
+    load(&Inputs { files: false, ..loaded.inputs.clone() })
 }
 
 fn read_file(path: &FilePath) -> Result<Node, Box<Finding>> {
@@ -173,7 +179,7 @@ fn judge(json: &mut Json, leaves: &[(Path, Json)]) -> Vec<(String, String)> {
             Step::Index(_) => Json::Array(vec![inner]),
         });
         if let Err(why) = typed(alone) {
-            bad.push((path.to_string(), in_plain_words(&why, path, value)));
+            bad.push((path.to_string(), in_plain_words(&why, path)));
             take_out(json, &path.0);
         }
     }
@@ -204,14 +210,8 @@ fn take_out(from: &mut Json, path: &[Step]) {
 }
 
 /// The type's own words where it has some (a duration's, a rate's), the schema's otherwise.
-fn in_plain_words(error: &serde_json::Error, path: &Path, value: &Json) -> String {
+fn in_plain_words(error: &serde_json::Error, path: &Path) -> String {
     let text = error.to_string();
-    if text.starts_with("invalid IP address") {
-        return format!(
-            "`{}` is not a network such as 10.0.0.0/8 (one address is 10.0.0.1/32)",
-            value.as_str().unwrap_or_default()
-        );
-    }
     let serdes_own = ["invalid type", "invalid value", "data did not match", "missing field", "unknown variant"];
     if serdes_own.iter().any(|start| text.starts_with(start)) {
         let belongs = Schema::at(path).map(Schema::in_words).unwrap_or_default();

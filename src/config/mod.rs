@@ -3,6 +3,8 @@
 //! `load` reads it, `validate` judges what types can't say, `show` prints it, `reference` documents it; `cli` and `app`
 //! call them.
 
+pub mod change;
+pub mod files;
 pub mod finding;
 pub mod load;
 mod overlay;

@@ -31,7 +31,9 @@ the file, that over the default.
 - Durations are written `250ms`, `5s`, `15m`, `24h`, `30d`; sizes `512B`, `64KiB`, `19MiB`, `1GiB`.
 - Keys that end in `_file` name a file that holds a secret, so that it stays out of the configuration. Paths are relative to the
   working directory.
-- SIGHUP or a changed file (a swapped ConfigMap link too) is read again as a whole; a file with an error changes nothing.
+- SIGHUP or a changed file (a swapped ConfigMap link too) is read again as a whole; a file with an error changes nothing. At once
+  take effect `check.rules`, `check.headers`, `auth.trusted_login`, `keys` and `logging.level`; whatever else has changed is named
+  in a warning, and takes a restart.
 - Keys that a role has no use for are ignored, so one file serves all roles.
 ";
 

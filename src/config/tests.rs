@@ -103,10 +103,10 @@ fn everything_wrong_is_told_at_once_with_its_place_and_the_fix() {
     told("doorward.yaml:6:1: workers: this key is given twice", "doorward.yaml:5:1");
     told("doorward.yaml:9:13: check.rules[0]: path `admin` can never match", "");
     told("doorward.yaml:10:18: check.rules[1].require.role: there is no such key", "did you mean `roles`?");
-    told("doorward.yaml:12:33: listen.trusted_proxies[1]: `nonsense` is not a network", "");
+    told("doorward.yaml:12:33: listen.trusted_proxies[1]: `nonsense` is not an address", "");
     told("environment DOORWARD__AUTH__ISUER: auth.isuer: there is no such key", "did you mean DOORWARD__AUTH__ISSUER?");
     told("environment DOORWARD__SHUTDOWN__DELAY: shutdown.delay: `soon` is not a duration", "");
-    told("--set logging.level: logging.level: `loud` is not one of", "");
+    told("--set logging.level: `loud` is not one of", "");
     assert_eq!(errors.len(), 11, "{errors:#?}");
 }
 
@@ -292,6 +292,16 @@ fn a_reload_takes_the_new_file_and_refuses_a_broken_one() {
     assert_ne!(second.watched.digest(), loaded.watched.digest());
     std::fs::write(&path, "workers: two\n").expect("written");
     assert!(reload(&loaded).is_err());
+}
+
+#[test]
+fn a_bare_address_is_a_network_of_one() {
+    let file =
+        "listen: {trusted_proxies: [10.0.0.7, '::1']}\nauth: {trusted_login: {allow_from: [10.1.0.0/16, 10.0.0.8]}}\n";
+    let config = Case::new(file).loaded().config;
+    let texts = |all: &[ipnet::IpNet]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(texts(&config.listen.trusted_proxies), ["10.0.0.7/32", "::1/128"]);
+    assert_eq!(texts(&config.auth.trusted_login.allow_from), ["10.1.0.0/16", "10.0.0.8/32"]);
 }
 
 // SEC-K9

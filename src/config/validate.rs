@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::check::headers::HeaderPlan;
 use crate::check::policy::Policy;
+use crate::config::files::told_by_room;
 use crate::config::finding::{Finding, Severity};
 use crate::config::source::Sources;
 use crate::config::{Config, Inputs, Role};
@@ -105,6 +106,20 @@ fn state(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
         );
         let fix = "remove it, or set state.url to redis://…";
         told.error_if(config.state.wait_replicas > 0, "state.wait_replicas", "`sql` has no replicas to wait for", fix);
+    }
+    if known && !sql {
+        match store_hosts(url) {
+            Err(why) => told.0.push(Finding::error("state.url", format!("this is no URL: {why}"), fix)),
+            // SEC-K8
+            Ok(hosts) => told.warn_if(
+                role == Role::Check
+                    && !scheme.starts_with("rediss")
+                    && !hosts.iter().all(|host| is_loopback_host(host)),
+                "state.url",
+                "the token state comes over the network without TLS: who is on the way can bring revoked tokens back",
+                "set state.url to rediss://…; without TLS only where the network is private",
+            ),
+        }
     }
     let ca = !config.state.ca_file.is_empty() && !scheme.starts_with("rediss");
     told.warn_if(known && ca, "state.ca_file", "it is not used without TLS", "set state.url to rediss://…");
@@ -224,11 +239,6 @@ fn check_side(config: &Config, inputs: &Inputs, told: &mut Told) {
         "write at most half of auth.auto_logout, and 100ms or more",
     );
     // The rooms judge their own settings, in words that name the key.
-    let told_by_room = |text: &str, key: &str| {
-        let (key, what) = text.split_once(": ").filter(|(named, _)| named.starts_with(key)).unwrap_or((key, text));
-        let (what, fix) = what.split_once("; ").unwrap_or((what, ""));
-        Finding::error(key, what, fix)
-    };
     if let Err(error) = HeaderPlan::new(&check.headers) {
         told.0.push(told_by_room(&error.to_string(), "check.headers"));
     }
@@ -297,6 +307,27 @@ fn issuers(config: &Config, told: &mut Told) {
             "name the audience that stands for this service",
         );
     }
+}
+
+/// The hosts that a Redis URL names, `node=` parameters too; none for a Unix socket. Errors never tell the URL: it may
+/// hold a password.
+fn store_hosts(url: &str) -> Result<Vec<String>, String> {
+    let parsed = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
+    if parsed.scheme() == "unix" {
+        return Ok(Vec::new());
+    }
+    if parsed.port() == Some(0) {
+        return Err("port 0 can't be reached".into());
+    }
+    let mut hosts: Vec<_> = parsed.host_str().map(str::to_owned).into_iter().collect();
+    for (_, node) in parsed.query_pairs().filter(|(name, _)| name == "node") {
+        let (host, port) = node.rsplit_once(':').unwrap_or((&node, "6379"));
+        if !port.parse::<u16>().is_ok_and(|port| port > 0) {
+            return Err("invalid port number of a node".into());
+        }
+        hosts.push(host.to_owned());
+    }
+    if hosts.is_empty() { Err("it names no host".into()) } else { Ok(hosts) }
 }
 
 fn is_loopback(address: &str) -> bool {

@@ -16,7 +16,9 @@ const MOST_BYTES: u64 = 4 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watched {
     files: Vec<PathBuf>,
-    digest: Digest,
+    /// One for each file.
+    digests: Vec<Digest>,
+    keys_dir: PathBuf,
 }
 
 impl Watched {
@@ -32,17 +34,28 @@ impl Watched {
         ];
         let named = named.into_iter().filter(|name| !name.is_empty()).map(PathBuf::from);
         let files: Vec<_> = config_file.map(Path::to_owned).into_iter().chain(named).collect();
-        let digest = digest_of(&files);
-        Self { files, digest }
+        let digests = digests_of(&files);
+        Self { files, digests, keys_dir: PathBuf::from(&config.keys.dir) }
     }
 
     /// What the files held when this was made.
-    pub const fn digest(&self) -> Digest {
-        self.digest
+    pub fn digest(&self) -> Digest {
+        let bytes: Vec<&[u8]> = self.digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
+        Digest::of_parts(&bytes)
     }
 
-    fn look_again(&self) -> Digest {
-        digest_of(&self.files)
+    fn look_again(&self) -> Vec<Digest> {
+        digests_of(&self.files)
+    }
+
+    /// The first start makes the keys after the configuration was read: that is no change.
+    fn with_keys_made(mut self) -> Self {
+        for (file, digest) in self.files.iter().zip(&mut self.digests) {
+            if *file == self.keys_dir {
+                *digest = digest_one(file);
+            }
+        }
+        self
     }
 }
 
@@ -54,21 +67,22 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub const fn new(watched: Watched) -> Self {
-        Self { watched, every: EVERY }
+    /// Begins when everything has started.
+    pub fn new(watched: Watched) -> Self {
+        Self { watched: watched.with_keys_made(), every: EVERY }
     }
 
     /// Waits for the next change. A change is told once it has held still for one look, so that a file in the middle of
     /// being written is not read.
     pub async fn changed(&mut self) {
-        let mut seen = self.watched.digest;
+        let mut seen = self.watched.digests.clone();
         loop {
             tokio::time::sleep(self.every).await;
             let watched = self.watched.clone();
             // Off the async threads: the files may lie on a slow disk.
             let Ok(now) = tokio::task::spawn_blocking(move || watched.look_again()).await else { continue };
-            if now != self.watched.digest && now == seen {
-                self.watched.digest = now;
+            if now != self.watched.digests && now == seen {
+                self.watched.digests = now;
                 return;
             }
             seen = now;
@@ -81,10 +95,8 @@ impl Watch {
     }
 }
 
-fn digest_of(files: &[PathBuf]) -> Digest {
-    let digests: Vec<Digest> = files.iter().map(|file| digest_one(file)).collect();
-    let bytes: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
-    Digest::of_parts(&bytes)
+fn digests_of(files: &[PathBuf]) -> Vec<Digest> {
+    files.iter().map(|file| digest_one(file)).collect()
 }
 
 /// A folder's digest is that of the names and contents of its files; what can't be read counts as empty.
@@ -124,5 +136,22 @@ mod tests {
         std::fs::remove_file(&link).expect("removed");
         std::os::unix::fs::symlink(&new, &link).expect("linked");
         tokio::time::timeout(Duration::from_secs(10), watch.changed()).await.expect("the swap is noticed");
+    }
+
+    #[test]
+    fn keys_that_the_first_start_makes_are_no_change_but_an_edited_file_is() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (file, keys) = (dir.path().join("doorward.yaml"), dir.path().join("keys"));
+        std::fs::write(&file, "workers: 1").expect("written");
+        let dir = keys.to_str().expect("UTF-8").to_owned();
+        let config = Config { keys: crate::token::keys::Settings { dir, ..Default::default() }, ..Config::default() };
+        let watched = Watched::of(Some(&file), &config);
+        std::fs::create_dir(&keys).expect("made");
+        std::fs::write(keys.join("one.pem"), "key").expect("written");
+        let watch = Watch::new(watched.clone());
+        assert_eq!(watch.watched.digests, watch.watched.look_again(), "nothing has changed since the start");
+        std::fs::write(&file, "workers: 2").expect("written");
+        let watch = Watch::new(watched);
+        assert_ne!(watch.watched.digests, watch.watched.look_again(), "edited while starting");
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{self, About, Event};
 use crate::clock::Clock;
+use crate::listen::networks;
 use crate::metrics::Metrics;
 use crate::secret::MacKey;
 use crate::state::{AtLimit, Cause, Entry, Hears, Session, SessionRules, Sessions};
@@ -204,7 +205,8 @@ impl Settings {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrustedLogin {
-    /// Networks of the client's address. A request that carries forwarding headers is never trusted by its address.
+    /// The client's address: addresses or networks. A request that carries forwarding headers is never trusted by its address.
+    #[serde(deserialize_with = "networks::networks")]
     #[schemars(with = "Vec<String>")]
     pub allow_from: Vec<IpNet>,
     /// A file of caller keys, one a line, at least 32 characters each; sent as `Authorization: Bearer`.

@@ -16,12 +16,13 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, header};
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use crate::fault::{Fault, Kind};
 use crate::issue::TrustedLogin;
+use crate::listen::client::is_forwarded;
 use crate::secret::{Digest, constant_time_eq};
 
 const SHORTEST_KEY: usize = 32;
@@ -66,11 +67,11 @@ impl Fault for Untrusted {
 /// Why the settings of `auth.trusted_login` can't be served with.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustedLoginError {
-    #[error("auth.trusted_login.caller_keys_file: can't read {}: {why}", file.display())]
+    #[error("auth.trusted_login.caller_keys_file: can't read {}: {why}; name a readable file", file.display())]
     Unreadable { file: PathBuf, why: io::Error },
-    #[error("auth.trusted_login.caller_keys_file: others may change {}; run chmod 600 on it", .0.display())]
+    #[error("auth.trusted_login.caller_keys_file: others may change {}; run: chmod 600 on it", .0.display())]
     Writable(PathBuf),
-    #[error("auth.trusted_login.caller_keys_file: {}:{line}: {fault}", file.display())]
+    #[error("auth.trusted_login.caller_keys_file: {}:{line}: {fault}; write such as `openssl rand -hex 32` prints", file.display())]
     BadKey { file: PathBuf, line: usize, fault: KeyFault },
     #[error("auth.trusted_login.caller_keys_file: {} holds no key; write one a line, or leave the setting empty", .0.display())]
     NoKeys(PathBuf),
@@ -151,13 +152,9 @@ impl TrustedCallers {
 
 /// Headers that a back end calling directly has no reason to send.
 fn came_by_proxy_or_browser(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        let telling = [header::FORWARDED, header::VIA, header::ORIGIN];
-        telling.contains(name)
-            || name.as_str().starts_with("x-forwarded-")
-            || name.as_str().starts_with("sec-fetch-")
-            || *name == HeaderName::from_static("x-real-ip")
-    })
+    is_forwarded(headers)
+        || headers.contains_key(header::ORIGIN)
+        || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }
 
 fn read_keys(file: &Path) -> Result<Vec<Digest>, TrustedLoginError> {
@@ -255,6 +252,9 @@ mod tests {
                 ("forwarded", "for=127.0.0.1"),
                 ("x-real-ip", "127.0.0.1"),
                 ("via", "1.1 proxy"),
+                ("x-original-forwarded-for", "127.0.0.1"),
+                ("x-envoy-internal", "true"),
+                ("cf-connecting-ip", "127.0.0.1"),
                 ("origin", "null"),
                 ("sec-fetch-site", "same-origin"),
             ] {

@@ -3,16 +3,23 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::listen::peer::{Peer, TrustedProxies};
 
-/// Any of these says that a proxy spoke for someone else.
-const FORWARDING: [&str; 4] = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
+/// Any of these says that a proxy spoke for someone else: RFC 7239, RFC 9110, and what proxies and CDNs made up.
+const FORWARDING: [&str; 7] =
+    ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "x-cluster-client-ip"];
+/// So does any header that begins so.
+const FORWARDING_PREFIXES: [&str; 3] = ["x-forwarded-", "x-original-", "x-envoy-"];
 
-/// Whether the request carries forwarding headers: such a request never counts as its peer's own by address alone.
+/// Whether the request carries forwarding headers: such a request never counts as its peer's own by address alone
+/// (SEC-K9).
 pub fn is_forwarded(headers: &HeaderMap) -> bool {
-    FORWARDING.iter().any(|name| headers.contains_key(*name))
+    headers
+        .keys()
+        .map(HeaderName::as_str)
+        .any(|name| FORWARDING.contains(&name) || FORWARDING_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
 }
 
 /// The first untrusted hop from the right: the peer itself unless it is a trusted proxy; then the entries of
@@ -68,6 +75,34 @@ mod tests {
         assert_eq!(seen("127.0.0.1", &[]), Some("127.0.0.1".into()));
         assert_eq!(seen("198.51.100.1", &[]), Some("198.51.100.1".into()));
         assert_eq!(seen("unix", &[]), None);
+    }
+
+    // SEC-K9
+    #[test]
+    fn whatever_a_proxy_adds_shows_that_it_spoke_for_someone_else() {
+        let forwarded = |name: &'static str| {
+            is_forwarded(&HeaderMap::from_iter([(HeaderName::from_static(name), http::HeaderValue::from_static("x"))]))
+        };
+        for name in [
+            "forwarded",
+            "via",
+            "x-real-ip",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-original-forwarded-for",
+            "x-original-uri",
+            "x-envoy-external-address",
+            "x-envoy-internal",
+            "x-client-ip",
+            "true-client-ip",
+            "cf-connecting-ip",
+            "x-cluster-client-ip",
+        ] {
+            assert!(forwarded(name), "{name}");
+        }
+        for name in ["user-agent", "x-request-id", "x-forwarded", "accept"] {
+            assert!(!forwarded(name), "{name}");
+        }
     }
 
     // SEC-P2

@@ -9,6 +9,7 @@ mod connection;
 mod crowd;
 pub mod drain;
 pub mod limits;
+pub mod networks;
 pub mod peer;
 mod pulse;
 pub mod routed;
@@ -30,6 +31,7 @@ pub struct Settings {
     /// `/livez`, `/readyz`, `/metrics`.
     pub ops: String,
     /// Whose `X-Forwarded-*` and `X-Original-*` count: addresses or networks. A Unix socket's peer always does.
+    #[serde(deserialize_with = "networks::networks")]
     #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<IpNet>,
 }

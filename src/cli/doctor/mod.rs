@@ -12,7 +12,7 @@ use clap::Args;
 use self::report::Report;
 use super::{ConfigArgs, Format, Outcome, OutputArgs, block_on, terminal};
 use crate::check::headers::HeaderPlan;
-use crate::config::{ConfigErrors, Loaded, Role};
+use crate::config::{ConfigErrors, Loaded, Role, files};
 
 /// Finds what is wrong, with the fix for each
 #[derive(Debug, Args)]
@@ -81,6 +81,10 @@ impl Doctor {
                     ),
                 }
                 loaded.notices.iter().for_each(|notice| report.finding(notice));
+                // Keys have a group of their own, which says more.
+                let own_group = |key: &str| ["keys", "check.", "issuers"].iter().any(|start| key.starts_with(start));
+                let files = files::findings(&loaded.config, self.role);
+                files.iter().filter(|one| !own_group(&one.key)).for_each(|finding| report.finding(finding));
                 Some(loaded)
             }
             Err(ConfigErrors(findings)) => {
