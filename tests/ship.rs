@@ -76,7 +76,13 @@ fn secrets_are_made_once_and_are_nobody_elses() {
     }
     let dir = deployment();
     let secrets = dir.path().join("secrets");
-    let names = ["caller_keys", "redis_url.doorward-issuer", "redis_url.doorward-check", "keys/first.pem", "keys/server.secret"];
+    let names = [
+        "caller_keys",
+        "redis_url.doorward-issuer",
+        "redis_url.doorward-check",
+        "keys/first.pem",
+        "keys/server.secret",
+    ];
     let before = names.map(|name| fs::read(secrets.join(name)).expect("a secret"));
     for name in names {
         let mode = fs::metadata(secrets.join(name)).expect("a secret").permissions().mode();

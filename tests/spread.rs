@@ -209,6 +209,20 @@ fn rotating_the_key_denies_no_valid_token() {
     }
 }
 
+// SEC-N4
+#[test]
+fn an_unknown_key_is_nobodys_fault_while_an_issuers_keys_were_never_had() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/jwks", silent.local_addr().expect("an address"));
+    let issuer = harness::foreign::ForeignIssuer::new();
+    let away = json!({"issuers": [{"issuer": "https://issuer.test", "audience": ["apps"], "jwks_url": url}]});
+    let doorward = Doorward::start(away);
+    assert_eq!(check(&doorward, &issuer.token("alice", &[])).status, 503, "it may well be that issuer's");
+    assert_eq!(check(&doorward, "junk").status, 401);
+    let pair = doorward.login(1);
+    assert_eq!(check(&doorward, &pair.access).status, 200, "our own tokens do not wait for it");
+}
+
 #[test]
 fn sessions_are_listed_and_ended_from_the_command_line() {
     let Some(spread) = Spread::start(json!({})) else { return };

@@ -215,7 +215,7 @@ impl Revoke {
 async fn end_one(store: &dyn Sessions, sid: &SessionId, subject: Option<&str>) -> anyhow::Result<bool> {
     let was_live = store.end(sid, Cause::Admin).await?;
     if was_live {
-        audit_end(Event::SessionEnded, subject, Some(sid), Cause::Admin.as_str());
+        audit_end(Event::AuthnTokenRevoked, subject, Some(sid), Cause::Admin.as_str());
     }
     Ok(was_live)
 }

@@ -14,6 +14,9 @@ const LONGER: Duration = Duration::from_secs(24 * 3600);
 /// A denied token is remembered a little longer than it lives, for clocks that differ.
 const DENIED_LONGER: Duration = Duration::from_secs(120);
 
+/// An issuer's clock may be ahead of ours by this much: the leeway that `iat` has.
+const ISSUER_AHEAD: Duration = Duration::from_secs(5);
+
 /// The subject's epoch, begun where there is none, and kept until after `ends`.
 pub(super) async fn epoch(step: &mut Step<'_>, tag: SubjectTag, ends: Millis) -> Result<u64, StateError> {
     let keep_until = signed(ends.plus(LONGER).0);
