@@ -24,6 +24,7 @@ use doorward::state::{Entry, Hears, Lookups, Question, Standing};
 use doorward::token::SessionId;
 use doorward::token::jwt::{OwnKeys, OwnProfile, Signer, Verifier};
 use doorward::token::keys::{self, KeyRing, RingRules};
+use doorward::token::refresh::RefreshToken;
 use doorward::web::router::router;
 use doorward::web::{Authenticates, Desk};
 use doorward::{database, issue};
