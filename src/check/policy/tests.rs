@@ -1,7 +1,6 @@
 //! Rules: what compiles, what matches, and what no spelling gets round.
 
 use super::*;
-use crate::check::Credential;
 
 fn rule(path: &str) -> RuleSettings {
     RuleSettings { path: path.into(), ..RuleSettings::default() }
@@ -20,15 +19,7 @@ fn compile(rules: &[RuleSettings]) -> Policy {
 }
 
 fn get(target: &str) -> CheckRequest<'_> {
-    CheckRequest {
-        method: "GET",
-        host: "app.example.com",
-        target,
-        credential: Credential::None,
-        route: None,
-        client: None,
-        request_id: None,
-    }
+    CheckRequest { method: "GET", host: "app.example.com", target, ..CheckRequest::default() }
 }
 
 fn complaint(rule: RuleSettings) -> String {
