@@ -46,7 +46,8 @@ fn a_logout_is_seen_by_every_checker_within_milliseconds() {
         let pair = spread.issuer.login(1);
         let asked = question(&pair.access);
         for connection in &mut connections {
-            assert_eq!(connection.exchange(&asked).expect("an answer").status, 200);
+            // 503 asks to try again: on a busy machine the store may be late.
+            wait_for("the token to pass", || connection.exchange(&asked).expect("an answer").status == 200);
         }
         assert_eq!(spread.issuer.logout(&pair.access).status, 200);
         let answered = Instant::now();

@@ -247,3 +247,22 @@ pub fn bearing(method: &str, path: &str, token: &str) -> Request<Body> {
     let request = Request::builder().method(method).uri(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
     request.body(Body::empty()).expect("a request")
 }
+
+/// Awaits all at once, in one task.
+pub async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting: Vec<_> = futures.map(Box::pin).map(Some).collect();
+    let mut done = Vec::new();
+    std::future::poll_fn(|context| {
+        for place in &mut waiting {
+            if let Some(future) = place
+                && let std::task::Poll::Ready(output) = future.as_mut().poll(context)
+            {
+                done.push(output);
+                *place = None;
+            }
+        }
+        if waiting.iter().all(Option::is_none) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    done
+}
