@@ -109,7 +109,7 @@ pub async fn plane_with(settings: Settings) -> Plane {
     let signer = Arc::new(Signer::new(ring.clone()));
     let verifier = Arc::new(own_verifier(&ring, &settings));
     let heard = Arc::new(Heard::default());
-    let refresh_key = ring.secret().derive("refresh token");
+    let refresh_key = RefreshToken::key(ring.secret());
     let issuer = Arc::new(Issuer::new(Parts {
         sessions: store.clone(),
         signer,
