@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod breaker;
 pub mod cache;
+mod catch_all;
 pub mod cell;
 pub mod checker;
 pub mod flights;
