@@ -1,81 +1,61 @@
-//! The figures that the documentation quotes, measured on the release build with real processes on one Redis:
+//! What doorward costs, measured on the release build with real processes, against floors that run beside it:
 //!
-//!     cargo bench --bench figures
+//!     ./bench                    all rows; writes docs/benchmarks.md
+//!     ./bench ROW ...            only these rows, printed
+//!     ./bench --quick            short runs, printed
 //!
-//! What an idle checker takes, how soon it is ready, and how long after a logout's answer other processes still let the
-//! token pass. Figures of one machine at one time: run it on yours.
+//! `rows/` measures, a file a subject; `floor/` is what a checker can't be faster than; `load/` asks the questions;
+//! `kit/` starts processes, mints tokens and reads what they cost; `table` tells it. Figures are of one machine at one
+//! time. None of them fails anything: a row says what must be reached, and the gap where it is not.
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
+#![allow(unreachable_pub, reason = "a program of its own: nobody else sees what its modules share")]
 
+mod floor;
 #[path = "../tests/harness/mod.rs"]
 mod harness;
+mod kit;
+mod load;
+mod rows;
+mod table;
 
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
 
-use harness::doorward::Doorward;
-use harness::http::{Connection, Request};
-use harness::redis::RedisServer;
-use serde_json::json;
+/// The same allocator as doorward's: the floors are this very program.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const STARTS: usize = 20;
-const LOGOUTS: usize = 500;
-
-fn main() {
+fn main() -> ExitCode {
+    // Cargo adds `--bench`.
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if args.first().is_some_and(|first| first == floor::FLAG) {
+        floor::serve(&args[1..]);
+        return ExitCode::SUCCESS;
+    }
+    let quick = args.iter().any(|arg| arg == "--quick");
+    let names: Vec<&str> = args.iter().map(String::as_str).filter(|arg| *arg != "--quick").collect();
+    if let Some(unknown) = names.iter().find(|name| rows::find(name).is_none()) {
+        let known: Vec<_> = rows::ALL.iter().map(|row| format!("  {:<16} {}", row.name, row.what)).collect();
+        println!("./bench: there is no row \"{unknown}\"; the rows are:\n{}", known.join("\n"));
+        return ExitCode::from(64);
+    }
     if !harness::redis::available() {
         println!("redis-server is not installed; `./test --tools` installs it");
-        return;
+        return ExitCode::from(69);
     }
-    let redis = RedisServer::start();
-    let mut config = json!({
-        "state": {"url": redis.url()},
-        "auth": {"max_sessions_per_user": 0},
-        "logging": {"level": "info"},
-    });
-    let issuer = Doorward::start_as("issuer", config.clone());
-    config["check"]["jwks"] = format!("http://{}/.well-known/jwks.json", issuer.public).into();
-
-    let mut ready = Vec::new();
-    for _ in 0..STARTS {
-        let began = Instant::now();
-        let checker = Doorward::spawn("check", config.clone());
-        while !Request::get("/readyz").try_send(checker.ops).is_ok_and(|reply| reply.status == 200) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        ready.push(began.elapsed());
-    }
-    tell("checker, start to ready", ready);
-
-    let checkers = [Doorward::start_as("check", config.clone()), Doorward::start_as("check", config)];
-    // Idle: what starting needed has been given back.
-    std::thread::sleep(Duration::from_secs(3));
-    println!("checker, idle: {:.1} MiB resident", resident_kib(&checkers[0]) as f64 / 1024.0);
-
-    let mut delays = Vec::new();
-    let mut doors = checkers.each_ref().map(|checker| Connection::open(checker.check).expect("a connection"));
-    for _ in 0..LOGOUTS {
-        let pair = issuer.login(1);
-        let question = Request::get("/check/nginx").header("X-Original-Method", "GET").header("X-Original-URI", "/");
-        let question = question.bearer(&pair.access);
-        for door in &mut doors {
-            assert_eq!(door.exchange(&question).expect("an answer").status, 200);
-        }
-        assert_eq!(issuer.logout(&pair.access).status, 200);
-        let answered = Instant::now();
-        for door in &mut doors {
-            while door.exchange(&question).expect("an answer").status == 200 {}
-            delays.push(answered.elapsed());
+    let world = kit::world::World::new(quick);
+    let mut table = table::Table::default();
+    for row in rows::ALL.iter().filter(|row| names.is_empty() || names.contains(&row.name)) {
+        println!("\n== {} ({})", row.what, row.name);
+        for line in (row.measure)(&world) {
+            println!("{line}");
+            table.add(row.name, line);
         }
     }
-    tell("logout's answer to refusal by another process", delays);
-}
-
-fn tell(what: &str, mut times: Vec<Duration>) {
-    times.sort_unstable();
-    let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)].as_secs_f64() * 1000.0;
-    println!("{what}: p50 {:.2} ms, p99 {:.2} ms, most {:.2} ms ({} measured)", at(50), at(99), at(100), times.len());
-}
-
-fn resident_kib(doorward: &Doorward) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", doorward.process.id())).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a resident size");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
+    println!("\n{}", table.markdown());
+    if names.is_empty() && !quick {
+        table.write();
+        println!("written to {}", table::FILE);
+    }
+    ExitCode::SUCCESS
 }

@@ -1,0 +1,6 @@
+//! What every row needs: processes, tokens, what they cost, and the rule of comparison.
+
+pub mod compare;
+pub mod cost;
+pub mod questions;
+pub mod world;
