@@ -47,9 +47,11 @@ impl Traces {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let seen = targets(Level::Info).with_target(TRACED, LevelFilter::INFO);
+        // Who logged in from where is for the audit trail, not for whoever may look at traces.
+        let seen = targets(Level::Info).with_target(TRACED, LevelFilter::INFO).with_target("audit", LevelFilter::OFF);
         // Source lines and threads are no help to who reads traces of many services.
         let layer = tracing_opentelemetry::layer().with_location(false).with_threads(false).with_target(false);
+        let layer = layer.with_tracked_inactivity(false);
         layer.with_tracer(self.0.tracer("doorward")).with_filter(seen)
     }
 }
