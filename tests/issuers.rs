@@ -7,17 +7,12 @@ use std::path::{Path, PathBuf};
 use harness::certificates::Authority;
 use harness::doorward::Doorward;
 use harness::foreign::{AUDIENCE, ForeignIssuer, ISSUER};
-use harness::http::{Reply, Request};
+use harness::http::Request;
 use harness::nginx::Nginx;
 use harness::redis::RedisServer;
 use harness::shipped::Places;
 use harness::{ports, redis};
 use serde_json::json;
-
-fn check(doorward: &Doorward, token: &str) -> Reply {
-    let request = Request::get("/check/nginx").header("X-Original-Method", "GET").header("X-Original-URI", "/");
-    request.bearer(token).send(doorward.check)
-}
 
 /// What `/readyz` says should be mended about issuers.
 fn remarks(doorward: &Doorward) -> Vec<String> {
@@ -89,7 +84,7 @@ fn keys_are_taken_over_https_under_a_trusted_certificate_of_that_host_and_from_t
     let mut doorward = Doorward::spawn_with("all", json!({"issuers": issuers}), &trusting);
     doorward.wait_ready();
     wait_until(&mut doorward, "the good site's keys", |doorward| !remarks(doorward).iter().any(|r| r.contains(ISSUER)));
-    assert_eq!(check(&doorward, &issuer.token("alice", &[])).status, 200);
+    assert_eq!(doorward.check(&issuer.token("alice", &[])).status, 200);
     for (kind, why) in [
         ("moved", "status 302"),
         ("expired", "certificate: Expired"),
@@ -108,7 +103,7 @@ fn keys_are_taken_over_https_under_a_trusted_certificate_of_that_host_and_from_t
     wait_until(&mut doorward, "a word about certificates", |doorward| {
         remarks(doorward).iter().any(|told| told.contains("CA certificates"))
     });
-    assert_eq!(check(&doorward, &issuer.token("alice", &[])).status, 503);
+    assert_eq!(doorward.check(&issuer.token("alice", &[])).status, 503);
 }
 
 #[test]
@@ -122,12 +117,12 @@ fn a_key_file_that_comes_later_is_waited_for_and_said_to_be_missing_until_then()
     assert!(told.len() == 1 && told[0].contains(ISSUER) && told[0].contains("can't be read"), "{told:?}");
     assert!(doorward.process.output().contains("is not there yet"), "{}", doorward.process.output());
     // SEC-N4
-    assert_eq!(check(&doorward, &issuer.token("alice", &[])).status, 503);
+    assert_eq!(doorward.check(&issuer.token("alice", &[])).status, 503);
 
     std::fs::create_dir(later.path().join("mounted")).expect("a writable folder");
     std::fs::copy(issuer.jwks_file(), &file).expect("a writable folder");
     wait_until(&mut doorward, "its keys", |doorward| remarks(doorward).is_empty());
-    assert_eq!(check(&doorward, &issuer.token("alice", &[])).status, 200);
+    assert_eq!(doorward.check(&issuer.token("alice", &[])).status, 200);
 }
 
 #[test]
@@ -154,10 +149,10 @@ fn a_checker_whose_key_file_comes_later_is_not_ready_until_then() {
     assert_eq!(told.status, 503, "{}", told.body);
     assert!(told.body.contains("the issuer's keys are not known yet"), "{}", told.body);
     let pair = issuer.login(1);
-    assert_eq!(check(&checker, &pair.access).status, 503);
+    assert_eq!(checker.check(&pair.access).status, 503);
 
     let keys = Request::get("/.well-known/jwks.json").send(issuer.public).body;
     std::fs::write(&file, keys).expect("a writable folder");
     checker.wait_ready();
-    assert_eq!(check(&checker, &pair.access).status, 200);
+    assert_eq!(checker.check(&pair.access).status, 200);
 }

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::doorward::Doorward;
+use harness::doorward::{Doorward, Pair, question};
 use harness::http::{Connection, Request};
 use harness::ports;
 use harness::process::{PATIENCE, Process};
@@ -57,10 +57,6 @@ fn doorward(collector: SocketAddr, trusted_proxies: &[&str]) -> Doorward {
     }))
 }
 
-fn question(token: &str) -> Request {
-    Request::get("/check/nginx").header("X-Original-Method", "GET").header("X-Original-URI", "/").bearer(token)
-}
-
 #[test]
 fn logins_and_checks_are_spans_of_the_trace_that_a_trusted_proxy_names() {
     let program = need!("rotel-agent");
@@ -69,7 +65,7 @@ fn logins_and_checks_are_spans_of_the_trace_that_a_trusted_proxy_names() {
         let mut collector = Collector::start(&program);
         let mut doorward = doorward(collector.address, proxies);
         let login = Request::post("/login", &json!({"user_id": 1})).header("traceparent", &traceparent);
-        let pair = harness::doorward::Pair::of(&login.send(doorward.public));
+        let pair = Pair::of(&login.send(doorward.public));
         let asked = question(&pair.access).header("traceparent", &traceparent).send(doorward.check);
         assert_eq!(asked.status == 200, joined, "an untrusted proxy's word counts for nothing");
         doorward.process.signal("TERM");

@@ -1,5 +1,7 @@
 //! Certificates for tests: an authority made for the test, and what it signs, through `openssl`.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
