@@ -9,12 +9,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// Looks at one dependency and returns at once, from memory: it is asked on every probe.
 pub type Probe = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
+/// What an operator should mend of a dependency, as of now; from memory like a [`Probe`].
+pub type Observer = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
 /// Shared by all listeners of a process.
 #[derive(Default)]
 pub struct Health {
     draining: AtomicBool,
     probes: RwLock<Vec<(String, Probe)>>,
     remarks: RwLock<BTreeMap<String, Vec<String>>>,
+    observers: RwLock<Vec<(String, Observer)>>,
 }
 
 impl Health {
@@ -32,8 +36,18 @@ impl Health {
         self.remarks.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), remarks);
     }
 
+    /// Adds whoever looks for remarks anew each time they are asked for.
+    pub fn observe(&self, name: impl Into<String>, observer: Observer) {
+        self.observers.write().unwrap_or_else(PoisonError::into_inner).push((name.into(), observer));
+    }
+
     pub fn remarks(&self) -> BTreeMap<String, Vec<String>> {
-        self.remarks.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut remarks = self.remarks.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (name, observer) in &*self.observers.read().unwrap_or_else(PoisonError::into_inner) {
+            remarks.entry(name.clone()).or_default().extend(observer());
+        }
+        remarks.retain(|_, remarks| !remarks.is_empty());
+        remarks
     }
 
     pub fn draining(&self) -> bool {

@@ -6,6 +6,7 @@
 mod escape;
 #[cfg(feature = "otlp")]
 mod otlp;
+pub mod traces;
 
 use std::fmt;
 use std::io::{IsTerminal, stderr};
@@ -30,7 +31,8 @@ pub struct Settings {
     /// The least of what is written; audit events are written at every level. A reload changes it.
     pub level: Level,
     /// Where to send OpenTelemetry traces, OTLP over gRPC: `http://127.0.0.1:4317`. Empty: nowhere.
-    /// Needs a binary built with `--features otlp`, as the image is.
+    /// Needs a binary built with `--features otlp`, as the image is. Each request and each check is a span, within the
+    /// trace that a trusted proxy names in `traceparent`; `OTEL_TRACES_SAMPLER` says which others are kept (all).
     pub otlp_endpoint: String,
 }
 
@@ -118,8 +120,12 @@ pub fn init(settings: &Settings) -> Result<Guard, LoggingError> {
     #[cfg(feature = "otlp")]
     let guard = {
         let traces = otlp::Traces::to(&settings.otlp_endpoint)?;
-        let layer = traces.as_ref().map(otlp::Traces::layer);
-        registry.with(layer).try_init().map_err(|_| LoggingError::Started)?;
+        // No layer at all without an endpoint: an absent one would still be asked about each span.
+        match &traces {
+            Some(traces) => registry.with(traces.layer()).try_init(),
+            None => registry.try_init(),
+        }
+        .map_err(|_| LoggingError::Started)?;
         Guard { _traces: traces }
     };
     #[cfg(not(feature = "otlp"))]

@@ -61,6 +61,14 @@ fn exit_codes_tell_what_kind_of_failure_it_was() {
 }
 
 #[test]
+fn a_key_file_that_is_not_there_yet_is_a_warning() {
+    let home = Home::with("issuers: [{issuer: 'https://i', audience: [a], jwks_file: later.json}]\n");
+    let done = home.run(&["config", "check"]);
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    assert!((done.out + &done.err).contains("issuers[0].jwks_file: later.json is not there yet"));
+}
+
+#[test]
 fn config_check_finds_every_file_that_serve_can_not_use() {
     let home = Home::with(
         "auth: {trusted_login: {caller_keys_file: callers}}\nkeys: {secret_file: secret}\n\
@@ -68,6 +76,7 @@ fn config_check_finds_every_file_that_serve_can_not_use() {
          issuers: [{issuer: 'https://i', audience: [a], jwks_file: jwks.json}]\n",
     );
     fs::write(home.path("callers"), "short-canary\n").expect("written");
+    fs::write(home.path("jwks.json"), "{").expect("written");
     let told = [
         "doorward.yaml:1:42: auth.trusted_login.caller_keys_file: callers:1: the key has fewer than 32 characters\n    fix: ",
         "doorward.yaml:2:21: keys.secret_file: secret: can't be read",

@@ -1,9 +1,11 @@
 //! One set of promises, kept by every token store; then what is special to Redis and to SQLite.
-//! Redis tests need `redis-server`; without it they say SKIPPED and pass.
+//! Redis tests need `redis-server`; without it they say SKIPPED and pass. `DOORWARD_TEST_REDIS_SERVER` names another server.
 
 // clippy sees no test in a test's helper.
 #![allow(clippy::unwrap_used)]
 
+#[path = "harness/certificates.rs"]
+mod certificates;
 #[path = "harness/ports.rs"]
 mod ports;
 #[path = "harness/redis.rs"]

@@ -35,6 +35,7 @@ use crate::state::Lookups;
 use crate::token::jwt::{OwnKeys, Signer, Verifier};
 use crate::token::keys::KeyRing;
 use crate::token::refresh::RefreshToken;
+use crate::token::remote::source::SourceView;
 use crate::web::{self, Desk};
 
 const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
@@ -108,7 +109,7 @@ impl Running {
             policy: Policy::compile(&config.check.rules, dev).context("check.rules")?,
             plan: HeaderPlan::new(&config.check.headers).context("check.headers")?,
         }));
-        watch_over(health, &checker);
+        watch_over(health, &checker, &verifier);
 
         let mut working = JoinSet::new();
         let cache = &config.check.cache;
@@ -246,7 +247,7 @@ fn verifier(config: &Config, ring: Option<&Arc<KeyRing>>) -> Result<Verifier> {
 }
 
 /// Readiness by dependency (SEC-N1).
-fn watch_over(health: &Health, checker: &Arc<Checker>) {
+fn watch_over(health: &Health, checker: &Arc<Checker>, verifier: &Arc<Verifier>) {
     let keys = checker.clone();
     let known = move || keys.ready().keys.then_some(()).ok_or_else(|| "the issuer's keys are not known yet".to_owned());
     health.add("keys", Arc::new(known));
@@ -256,6 +257,19 @@ fn watch_over(health: &Health, checker: &Arc<Checker>) {
         state.ready().state.then_some(()).ok_or_else(why)
     };
     health.add("state", Arc::new(synced));
+    let issuers = Arc::clone(verifier);
+    health.observe("issuers", Arc::new(move || issuers_without_keys(&issuers)));
+}
+
+/// Another issuer's absence makes nobody unready, but its tokens are refused meanwhile.
+fn issuers_without_keys(verifier: &Verifier) -> Vec<String> {
+    let unknown = verifier.unknown_issuers();
+    let told = verifier.sources().into_iter().filter(|source| unknown.contains(&&*source.issuer));
+    told.map(|SourceView { issuer, problem, .. }| {
+        let why = problem.unwrap_or_else(|| "no key came yet".into());
+        format!("no key of `{issuer}` is known, so its tokens are refused: {why}")
+    })
+    .collect()
 }
 
 /// Asks the store now and then how it is, and tells what an operator should mend (SEC-F8, F11).

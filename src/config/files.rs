@@ -2,19 +2,20 @@
 //! starts. Asked by `serve`, `config check` and `doctor` alone: other commands must work to mend what is found here.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::config::finding::Finding;
+use crate::config::finding::{Finding, Severity};
 use crate::config::{Config, Role};
 use crate::issue::trusted::TrustedCallers;
 use crate::token::keys::signing::read_secret;
 use crate::token::keys::{Algorithm, KeyError, KeyRing, RingRules, files, jwk};
-use crate::token::remote::fetch;
+use crate::token::remote::fetch::{self, FetchError};
 
-/// Every file that can't be used, with its key and the fix.
+/// Every file that can't be used, or not yet, with its key and the fix.
 pub fn findings(config: &Config, role: Role) -> Vec<Finding> {
     let mut found = Vec::new();
     if role == Role::Check {
@@ -75,7 +76,8 @@ fn shared_secret(file: &str) -> Option<Finding> {
     Some(Finding::error(KEY, format!("{file}: {reason}"), "copy the issuer's .hs256 file from its key directory"))
 }
 
-/// A JWK Set in a file; `place` may be a URL instead, which is not asked here.
+/// A JWK Set in a file; `place` may be a URL instead, which is not asked here. A file may come later than we do, from an
+/// init container or a mount: `serve` waits for it. What is there must be right.
 fn public_keys(key: &str, place: &str, allowed: &[Algorithm]) -> Option<Finding> {
     if place.is_empty() || place.contains("://") {
         return None;
@@ -84,6 +86,11 @@ fn public_keys(key: &str, place: &str, allowed: &[Algorithm]) -> Option<Finding>
     let wrong = |why: &dyn Display| Finding::error(key, format!("{place}: {why}"), fix);
     match fetch::read_file(Path::new(place)) {
         Ok(bytes) => jwk::read_set(&bytes, allowed).err().map(|error| wrong(&error)),
+        Err(FetchError::File(error)) if error.kind() == ErrorKind::NotFound => Some(Finding {
+            severity: Severity::Warning,
+            what: format!("{place} is not there yet; tokens under its keys are refused until it is"),
+            ..wrong(&error)
+        }),
         Err(error) => Some(wrong(&error)),
     }
 }

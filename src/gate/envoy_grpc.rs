@@ -23,6 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use prost::Message;
 use tonic::Code;
+use tracing::Instrument;
 
 use crate::check::identity::Identity;
 use crate::check::{Decision, Denial};
@@ -31,7 +32,7 @@ use crate::gate::asked::Asked;
 use crate::gate::body::Body;
 use crate::gate::credential::other_cookies;
 use crate::gate::reply::{self, X_DOORWARD_REASON};
-use crate::gate::{Door, Inner, Link, frame, is_over_limits};
+use crate::gate::{Door, Inner, Link, frame, is_over_limits, trace};
 use crate::listen::client::client_address;
 use crate::listen::peer::Peer;
 
@@ -82,7 +83,10 @@ impl Inner {
         let headers = told.as_ref().map_or(&empty, |told| &told.headers);
         let client = self.client(link, &attributes, headers);
         let left = budget.map(|budget| budget.saturating_sub(began.elapsed()));
-        let decision = self.decide(asked.as_ref(), headers, client, left).await;
+        // Envoy puts its own span, where it makes one, on the call itself.
+        let span = trace::begin(Door::EnvoyGrpc, link, &parts.headers);
+        let decision = self.decide(asked.as_ref(), headers, client, left).instrument(span.clone()).await;
+        trace::end(&span, &decision);
         self.tally.count(Door::EnvoyGrpc, &decision, began);
         frame::answer(&match &decision {
             Decision::Allow(identity) => {

@@ -19,6 +19,7 @@ mod removal;
 mod reply;
 mod sign_in;
 mod tally;
+mod trace;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Resp
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
+use tracing::Instrument;
 
 use crate::check::checker::Checker;
 use crate::check::{CheckRequest, Decision, Denial};
@@ -184,7 +186,9 @@ impl Inner {
             reply::warn_of_untrusted_peer(&link.peer);
         }
         let client = crate::listen::client::client_address(&link.peer, &self.trusted, &parts.headers);
-        let decision = self.decide(asked.as_ref(), &parts.headers, client, None).await;
+        let span = trace::begin(door, link, &parts.headers);
+        let decision = self.decide(asked.as_ref(), &parts.headers, client, None).instrument(span.clone()).await;
+        trace::end(&span, &decision);
         self.tally.count(door, &decision, began);
 
         let names = || self.checks.header_names();

@@ -59,7 +59,7 @@ impl Tally {
     }
 }
 
-fn name(door: Door) -> &'static str {
+pub(super) fn name(door: Door) -> &'static str {
     match door {
         Door::Nginx => "nginx",
         Door::Forward => "forward",

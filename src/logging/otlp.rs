@@ -1,14 +1,28 @@
-//! Traces over OTLP/gRPC: our own spans, sent in batches from a thread of their own.
+//! Traces over OTLP/gRPC: our own spans, sent in batches from a thread of their own. Where the collector is away or hangs,
+//! spans are dropped; nobody waits for it but the very end of the process, and that not for long.
 
+use std::time::Duration;
+
+use http::HeaderMap;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing::{Span, Subscriber};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::traces::{TRACED, TRACEPARENT};
 use super::{Level, LoggingError, targets};
+
+/// What the collector may take for one batch.
+const SEND_WITHIN: Duration = Duration::from_secs(5);
+/// What the last batch may take at the end: an orchestrator counts these seconds too (SEC-N2).
+const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// The way to the collector.
 pub(super) struct Traces(SdkTracerProvider);
@@ -22,6 +36,7 @@ impl Traces {
         let exporter = SpanExporter::builder()
             .with_tonic()
             .with_endpoint(endpoint)
+            .with_timeout(SEND_WITHIN)
             .build()
             .map_err(|error| LoggingError::Endpoint(error.to_string()))?;
         let resource = Resource::builder().with_service_name("doorward").build();
@@ -32,15 +47,46 @@ impl Traces {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let tracer = self.0.tracer("doorward");
-        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(targets(Level::Info))
+        // Who logged in from where is for the audit trail, not for whoever may look at traces.
+        let seen = targets(Level::Info).with_target(TRACED, LevelFilter::INFO).with_target("audit", LevelFilter::OFF);
+        // Source lines and threads are no help to who reads traces of many services.
+        let layer = tracing_opentelemetry::layer().with_location(false).with_threads(false).with_target(false);
+        let layer = layer.with_tracked_inactivity(false);
+        layer.with_tracer(self.0.tracer("doorward")).with_filter(seen)
     }
 }
 
 impl Drop for Traces {
     fn drop(&mut self) {
-        if let Err(error) = self.0.shutdown() {
+        if let Err(error) = self.0.shutdown_with_timeout(END_WITHIN) {
             tracing::warn!(%error, "the last traces were not sent");
         }
+    }
+}
+
+/// Makes the span a part of the trace that `traceparent` names; one that is malformed names none.
+pub(super) fn join(span: &Span, headers: &HeaderMap) {
+    let parent = TraceContextPropagator::new().extract(&Given(headers));
+    if let Err(error) = span.set_parent(parent) {
+        tracing::debug!(%error, "a span did not join its trace");
+    }
+}
+
+pub(super) fn note(span: &Span, name: &'static str, value: i64) {
+    span.set_attribute(name, value);
+}
+
+/// `traceparent`, where it was given once and once only. `tracestate` is for vendors, and longer than what it is good for.
+struct Given<'a>(&'a HeaderMap);
+
+impl Extractor for Given<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        let mut values = self.0.get_all(&TRACEPARENT).iter();
+        let one = values.next().filter(|_| values.next().is_none() && name == TRACEPARENT.as_str());
+        one.and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![TRACEPARENT.as_str()]
     }
 }

@@ -13,6 +13,7 @@ use http::HeaderValue;
 use tracing::Instrument;
 
 use crate::listen::peer::Peer;
+use crate::logging::traces;
 use crate::web::problem::Problem;
 use crate::web::request_id::{RequestId, X_REQUEST_ID};
 use crate::web::{Desk, session, well_known};
@@ -46,6 +47,9 @@ async fn every_request(State(desk): State<Arc<Desk>>, mut request: Request, next
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let span = tracing::info_span!("request", %method, route, request_id = &*id);
+    if desk.proxies.trusts(&peer) {
+        traces::join(&span, request.headers());
+    }
 
     let mut response = finished(next.run(request).instrument(span.clone())).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
@@ -60,6 +64,7 @@ async fn every_request(State(desk): State<Arc<Desk>>, mut request: Request, next
         response.headers_mut().insert(&X_REQUEST_ID, id);
     }
     let status = response.status().as_u16();
+    traces::note_status(&span, status);
     span.in_scope(|| tracing::debug!(status, ms = began.elapsed().as_secs_f64() * 1e3, "answered"));
     response
 }

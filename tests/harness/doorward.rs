@@ -41,6 +41,11 @@ impl Doorward {
 
     /// Starts without waiting, for what must not become ready.
     pub fn spawn(role: &str, config: Value) -> Self {
+        Self::spawn_with(role, config, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn spawn_with(role: &str, config: Value, env: &[(&str, &Path)]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let (public, check, ops) = (ports::free(), ports::free(), ports::free());
         let mut all = json!({
@@ -58,6 +63,7 @@ impl Doorward {
         std::fs::write(&file, all.to_string()).expect("a writable folder");
         let mut command = program();
         command.arg("serve").arg("-c").arg(&file).args(["--role", role]).current_dir(dir.path());
+        command.envs(env.iter().copied());
         let process = Process::start("doorward", &mut command);
         Self { public, check, ops, process, dir }
     }

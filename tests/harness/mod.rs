@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the harness")]
 
 pub mod caddy;
+pub mod certificates;
 pub mod doorward;
 pub mod edge;
 pub mod envoy;

@@ -3,14 +3,16 @@
 
 #![allow(dead_code)]
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::certificates::Authority;
 use super::ports;
 
 /// The default user's password.
@@ -18,9 +20,17 @@ pub(crate) const PASSWORD: &str = "s3cret/of:tests";
 /// The same, percent-encoded for a URL.
 pub(crate) const PASSWORD_IN_URL: &str = "s3cret%2Fof%3Atests";
 
+/// Debian's.
+const REDIS: &str = "redis-server";
+
+/// The server that tests run on: Redis, unless the environment names another, as `./test` does for Valkey.
+fn program() -> OsString {
+    std::env::var_os("DOORWARD_TEST_REDIS_SERVER").unwrap_or_else(|| REDIS.into())
+}
+
 /// Whether tests can have Redis here. Where not, they say so and pass: only Debian's base is promised.
 pub(crate) fn available() -> bool {
-    let found = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok();
+    let found = Command::new(program()).arg("--version").stdout(Stdio::null()).status().is_ok();
     if !found {
         eprintln!("SKIPPED: redis-server is not installed");
     }
@@ -28,10 +38,11 @@ pub(crate) fn available() -> bool {
 }
 
 pub(crate) struct RedisServer {
+    program: OsString,
     child: Option<Child>,
     dir: TempDir,
     port: u16,
-    tls_port: Option<u16>,
+    tls: Option<(Authority, u16)>,
     options: Vec<String>,
 }
 
@@ -41,43 +52,47 @@ impl RedisServer {
         Self::start_with(&[])
     }
 
-    /// Options as on the command line of `redis-server`.
+    /// Options as on the server's command line.
     pub(crate) fn start_with(options: &[&str]) -> Self {
-        let options = options.iter().map(|&option| option.to_owned()).collect();
-        let mut server = Self {
-            child: None,
-            dir: tempfile::tempdir().expect("a temporary directory"),
-            port: ports::free().port(),
-            tls_port: None,
-            options,
-        };
+        let mut server = Self::laid_out(options);
         server.run();
         server
     }
 
-    /// With TLS too, under a certificate for `localhost` of an authority made for this test.
-    pub(crate) fn start_with_tls() -> Self {
-        let mut server = Self {
+    /// With a folder and a port, and not running yet.
+    fn laid_out(options: &[&str]) -> Self {
+        Self {
+            program: program(),
             child: None,
             dir: tempfile::tempdir().expect("a temporary directory"),
             port: ports::free().port(),
-            tls_port: Some(ports::free().port()),
-            options: Vec::new(),
-        };
-        make_certificates(server.dir.path());
-        let path = |name: &str| server.dir.path().join(name).display().to_string();
-        server.options = vec![
-            "--tls-port".into(),
-            server.tls_port.expect("set above").to_string(),
-            "--tls-cert-file".into(),
-            path("server.crt"),
-            "--tls-key-file".into(),
-            path("server.key"),
-            "--tls-ca-cert-file".into(),
-            path("ca.crt"),
-            "--tls-auth-clients".into(),
-            "no".into(),
-        ];
+            tls: None,
+            options: options.iter().map(|&option| option.to_owned()).collect(),
+        }
+    }
+
+    /// With TLS too, under a certificate for `localhost` of an authority made for this test.
+    pub(crate) fn start_with_tls() -> Self {
+        let (authority, tls_port) = (Authority::new(), ports::free().port());
+        let (certificate, key) = authority.issue("localhost", "DNS:localhost", 2);
+        let port = tls_port.to_string();
+        let files = [&certificate, &key, &authority.file()].map(|file| file.display().to_string());
+        let [certificate, key, ca] = files.each_ref().map(String::as_str);
+        let mut server = Self::laid_out(&[
+            "--tls-port",
+            &port,
+            "--tls-auth-clients",
+            "no",
+            "--tls-cert-file",
+            certificate,
+            "--tls-key-file",
+            key,
+            "--tls-ca-cert-file",
+            ca,
+        ]);
+        // Packages of other servers come without TLS; Debian's Redis has it.
+        server.program = REDIS.into();
+        server.tls = Some((authority, tls_port));
         server.run();
         server
     }
@@ -129,12 +144,12 @@ impl RedisServer {
     }
 
     pub(crate) fn tls_url(&self) -> String {
-        format!("rediss://:{PASSWORD_IN_URL}@localhost:{}", self.tls_port.expect("started with TLS"))
+        format!("rediss://:{PASSWORD_IN_URL}@localhost:{}", self.tls.as_ref().expect("started with TLS").1)
     }
 
     /// The authority that signed the server's certificate.
     pub(crate) fn ca_file(&self) -> PathBuf {
-        self.dir.path().join("ca.crt")
+        self.tls.as_ref().expect("started with TLS").0.file()
     }
 
     fn socket(&self) -> PathBuf {
@@ -193,7 +208,7 @@ impl RedisServer {
     }
 
     fn run(&mut self) {
-        let child = Command::new("redis-server")
+        let child = Command::new(&self.program)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--unixsocket", &self.socket().display().to_string(), "--unixsocketperm", "700"])
             .args(["--dir", &self.dir.path().display().to_string(), "--requirepass", PASSWORD])
@@ -241,7 +256,7 @@ impl Sentinel {
             primary.port
         );
         fs::write(&conf, text).expect("writable");
-        let child = Command::new("redis-server")
+        let child = Command::new(program())
             .arg(&conf)
             .arg("--sentinel")
             .stdout(Stdio::null())
@@ -271,36 +286,4 @@ impl Drop for Sentinel {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn make_certificates(dir: &Path) {
-    let run = |args: &[&str]| {
-        let output = Command::new("openssl").args(args).current_dir(dir).output().expect("openssl runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-    fs::write(dir.join("ext"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").expect("writable");
-    run(&[
-        &["req", "-x509", "-days", "2", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.crt"],
-        &key[..],
-    ]
-    .concat());
-    run(&[&["req", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"], &key[..]].concat());
-    run(&[
-        "x509",
-        "-req",
-        "-days",
-        "2",
-        "-in",
-        "server.csr",
-        "-CA",
-        "ca.crt",
-        "-CAkey",
-        "ca.key",
-        "-CAcreateserial",
-        "-extfile",
-        "ext",
-        "-out",
-        "server.crt",
-    ]);
 }

@@ -161,6 +161,24 @@ async fn waiting_for_a_key_ends_with_the_budget() {
     assert!(verifier.verify(&token(key(Algorithm::EdDSA), json!({}), json!({})), NOW).is_ok());
 }
 
+// SEC-T5
+#[tokio::test]
+async fn nobody_waits_for_a_fetch_that_is_known_to_hang() {
+    let (site, address) = Site::start().await;
+    site.put(&jwks([key(Algorithm::EdDSA)]));
+    let (verifier, _stop) = fetching(&address, &[]);
+    until("readiness", || verifier.ready()).await;
+    site.put_answer(Answer { delay: Duration::from_secs(60), ..Answer::default() });
+    let budget = Duration::from_millis(500);
+    verifier.fetch_for_unknown_key(budget).await;
+    let began = std::time::Instant::now();
+    for _ in 0..100 {
+        verifier.fetch_for_unknown_key(budget).await;
+    }
+    assert!(began.elapsed() < budget, "they waited {:?} more", began.elapsed());
+    assert_eq!(site.asked(), 2);
+}
+
 // SEC-K7, O8
 #[tokio::test]
 async fn the_last_good_set_outlives_bad_answers_but_not_for_ever() {

@@ -24,9 +24,9 @@ pub struct IssuerSettings {
     pub issuer: String,
     /// One of these must be in `aud`. Empty: `aud` is not asked, which is only safe where the issuer serves nobody else.
     pub audience: Vec<String>,
-    /// An https URL of a JWK Set (http on loopback).
+    /// An https URL of a JWK Set (http on loopback). The system's certificates are trusted, or those of `SSL_CERT_FILE`.
     pub jwks_url: String,
-    /// A file with a JWK Set.
+    /// A file with a JWK Set; it may come later, and change.
     pub jwks_file: String,
     /// An https URL whose `/.well-known/openid-configuration` (or, given whole, which itself) names `jwks_uri`.
     pub discovery: String,

@@ -137,25 +137,26 @@ impl Source {
     }
 
     /// Has the keys fetched because a token names one that is not known; waits until that is done or `budget` is spent.
-    /// Callers at the same time share one fetch, and within [`ASK_EVERY`] there is no second one.
+    /// Callers at the same time share one fetch and its budget, and within [`ASK_EVERY`] there is no second one: once a
+    /// fetch hangs, nobody waits for it any more.
     pub async fn fetch_for_unknown_key(&self, budget: Duration) {
         let mut rounds = self.rounds.subscribe();
-        let answered_after = {
+        let asked = {
             let mut progress = self.progress();
             match progress.asked {
-                Some(asked) if asked.at.elapsed() < ASK_EVERY => asked.answered_after,
+                Some(asked) if asked.at.elapsed() < ASK_EVERY => asked,
                 _ => {
                     // A fetch under way may have been answered before the key was published: wait for the one after it.
                     let under_way = u64::from(self.fetching.load(Ordering::SeqCst));
                     let answered_after = *rounds.borrow() + 1 + under_way;
-                    progress.asked = Some(Asked { at: Instant::now(), answered_after });
                     self.wanted.notify_one();
-                    answered_after
+                    *progress.asked.insert(Asked { at: Instant::now(), answered_after })
                 }
             }
         };
         // Out of time is no error: the caller then knows as much as before.
-        let _ = tokio::time::timeout(budget, rounds.wait_for(|ended| *ended >= answered_after)).await;
+        let answered = rounds.wait_for(|ended| *ended >= asked.answered_after);
+        let _ = tokio::time::timeout_at(asked.at + budget, answered).await;
     }
 
     /// Takes a fetched set in, or notes why there is none.
