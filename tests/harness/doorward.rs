@@ -16,6 +16,7 @@ pub struct Doorward {
     pub check: SocketAddr,
     pub ops: SocketAddr,
     pub process: Process,
+    role: String,
     dir: TempDir,
 }
 
@@ -56,10 +57,16 @@ impl Doorward {
         // YAML takes JSON as it is.
         let file = dir.path().join("doorward.yaml");
         std::fs::write(&file, all.to_string()).expect("a writable folder");
-        let mut command = program();
-        command.arg("serve").arg("-c").arg(&file).args(["--role", role]).current_dir(dir.path());
-        let process = Process::start("doorward", &mut command);
-        Self { public, check, ops, process, dir }
+        let process = serve(role, dir.path());
+        Self { public, check, ops, process, role: role.into(), dir }
+    }
+
+    /// Ends it as an orchestrator does, and starts it again where it was. Returns once it is ready.
+    pub fn restart(&mut self) {
+        self.process.signal("TERM");
+        assert!(self.process.wait_end().success(), "{}", self.process.output());
+        self.process = serve(&self.role, self.dir.path());
+        self.wait_ready();
     }
 
     pub fn wait_ready(&mut self) {
@@ -84,6 +91,12 @@ impl Doorward {
     pub fn logout(&self, bearer: &str) -> Reply {
         Request::new("POST", "/logout").header("Content-Length", "0").bearer(bearer).send(self.public)
     }
+}
+
+fn serve(role: &str, folder: &Path) -> Process {
+    let mut command = program();
+    command.arg("serve").arg("-c").arg(folder.join("doorward.yaml")).args(["--role", role]).current_dir(folder);
+    Process::start("doorward", &mut command)
 }
 
 impl Pair {
