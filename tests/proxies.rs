@@ -2,6 +2,8 @@
 //! of an app that remembers what reached it. Each behaviour is asked of every one of them.
 
 mod harness;
+#[path = "proxies/hostile.rs"]
+mod hostile;
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use harness::http::{Connection, Request, values};
 use harness::paths;
 use harness::redis::{self, RedisServer};
 use harness::upstream::Received;
+use hostile::no_generated_path_reaches_the_app_as_one_that_its_sender_may_not_see;
 use serde_json::json;
 
 /// The suite, for one proxy.
@@ -41,6 +44,7 @@ macro_rules! through {
             a_token_is_refused_after_logout,
             a_missing_role_is_403,
             no_path_trick_reaches_a_path_that_its_sender_may_not_see,
+            no_generated_path_reaches_the_app_as_one_that_its_sender_may_not_see,
             headers_that_claim_another_path_are_not_believed,
             headers_that_claim_another_request_never_reach_the_app,
             a_second_authorization_is_refused,

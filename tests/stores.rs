@@ -15,16 +15,22 @@ mod redis;
 mod acl;
 #[path = "stores/ends.rs"]
 mod ends;
+#[path = "stores/interleavings.rs"]
+mod interleavings;
 #[path = "stores/kit.rs"]
 mod kit;
 #[path = "stores/log.rs"]
 mod log;
+#[path = "stores/model.rs"]
+mod model;
 #[path = "stores/redis_faults.rs"]
 mod redis_faults;
 #[path = "stores/redis_replicas.rs"]
 mod redis_replicas;
 #[path = "stores/rotation.rs"]
 mod rotation;
+#[path = "stores/sequences.rs"]
+mod sequences;
 #[path = "stores/sessions.rs"]
 mod sessions;
 #[path = "stores/sqlite.rs"]

@@ -20,6 +20,10 @@ const H2_OPENING: &[u8] = b"PRI * ";
 const HTTP_1: u8 = u8::MAX;
 const HTTP_2: u8 = H2_OPENING.len() as u8;
 
+/// What a byte counts while no HTTP/2 request is in flight: then no body is due, so it is of a frame, each of which costs us
+/// more than its few bytes. There is room for the body of a request that was answered before it came.
+const BODILESS: u64 = 4;
+
 #[derive(Debug)]
 pub(super) struct Pulse {
     born: Instant,
@@ -64,7 +68,7 @@ impl Pulse {
         })
     }
 
-    /// Bytes came. Gives how many since the last request began.
+    /// Bytes came. Gives how many since the last request began, where those of a body count once.
     pub(super) fn read(&self, bytes: &[u8]) -> u64 {
         if bytes.is_empty() {
             return 0;
@@ -84,7 +88,9 @@ impl Pulse {
         if self.opening.load(Ordering::Relaxed) != HTTP_2 && self.in_flight.load(Ordering::Relaxed) == 0 {
             self.head.mark(self.born);
         }
-        let unasked = self.unasked.load(Ordering::Relaxed) + bytes.len() as u64;
+        let body = self.opening.load(Ordering::Relaxed) != HTTP_2 || self.in_flight.load(Ordering::Relaxed) > 0;
+        let weight = if body { 1 } else { BODILESS };
+        let unasked = self.unasked.load(Ordering::Relaxed) + weight * bytes.len() as u64;
         self.unasked.store(unasked, Ordering::Relaxed);
         unasked
     }

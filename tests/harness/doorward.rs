@@ -1,7 +1,7 @@
 //! The real binary, `doorward serve`, on free ports, with a configuration of the test's choosing.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -16,6 +16,8 @@ pub struct Doorward {
     pub check: SocketAddr,
     pub ops: SocketAddr,
     pub process: Process,
+    role: String,
+    env: Vec<(String, PathBuf)>,
     dir: TempDir,
 }
 
@@ -61,11 +63,17 @@ impl Doorward {
         // YAML takes JSON as it is.
         let file = dir.path().join("doorward.yaml");
         std::fs::write(&file, all.to_string()).expect("a writable folder");
-        let mut command = program();
-        command.arg("serve").arg("-c").arg(&file).args(["--role", role]).current_dir(dir.path());
-        command.envs(env.iter().copied());
-        let process = Process::start("doorward", &mut command);
-        Self { public, check, ops, process, dir }
+        let env: Vec<_> = env.iter().map(|&(name, path)| (name.to_owned(), path.to_owned())).collect();
+        let process = serve(role, dir.path(), &env);
+        Self { public, check, ops, process, role: role.into(), env, dir }
+    }
+
+    /// Ends it as an orchestrator does, and starts it again where it was. Returns once it is ready.
+    pub fn restart(&mut self) {
+        self.process.signal("TERM");
+        assert!(self.process.wait_end().success(), "{}", self.process.output());
+        self.process = serve(&self.role, self.dir.path(), &self.env);
+        self.wait_ready();
     }
 
     pub fn wait_ready(&mut self) {
@@ -95,6 +103,13 @@ impl Doorward {
     pub fn logout(&self, bearer: &str) -> Reply {
         Request::new("POST", "/logout").header("Content-Length", "0").bearer(bearer).send(self.public)
     }
+}
+
+fn serve(role: &str, folder: &Path, env: &[(String, PathBuf)]) -> Process {
+    let mut command = program();
+    command.arg("serve").arg("-c").arg(folder.join("doorward.yaml")).args(["--role", role]).current_dir(folder);
+    command.envs(env.iter().map(|(name, path)| (name, path)));
+    Process::start("doorward", &mut command)
 }
 
 impl Pair {

@@ -15,9 +15,13 @@ pub struct Envoy {
 
 impl Envoy {
     pub fn start(program: &Path, file: &str, places: &Places) -> Self {
+        Self::start_text(program, &shipped::read(file), places)
+    }
+
+    pub fn start_text(program: &Path, text: &str, places: &Places) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let bootstrap = dir.path().join("envoy.yaml");
-        std::fs::write(&bootstrap, places.put_into(&shipped::read(file))).expect("a writable folder");
+        std::fs::write(&bootstrap, places.put_into(text)).expect("a writable folder");
         let mut command = Command::new(program);
         // Several Envoys on one machine would share memory by their base id.
         command.args(["--use-dynamic-base-id", "--concurrency", "1", "-l", "warning", "-c"]).arg(&bootstrap);

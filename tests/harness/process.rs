@@ -73,6 +73,37 @@ impl Process {
         }
     }
 
+    /// What it holds in memory, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:") << 10
+    }
+
+    pub fn threads(&self) -> usize {
+        self.status("Threads:") as usize
+    }
+
+    /// A number of `/proc/PID/status`.
+    fn status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
+        let value = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = value.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok());
+        number.unwrap_or_else(|| panic!("{} has ended:\n{}", self.name, self.output()))
+    }
+
+    /// How many files and sockets it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count)
+    }
+
+    /// Waits for a fact about it.
+    pub fn eventually(&self, what: &str, fact: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !fact() {
+            assert!(start.elapsed() < PATIENCE, "{}: still not so that {what}", self.name);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Ends it at once, as a crash would.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

@@ -144,6 +144,36 @@ async fn our_own_repeated_step_is_never_a_replay_even_without_grace() {
     assert!(matches!(next, Rotation::Rotated(_)), "after SCRIPT FLUSH: {next:?}");
 }
 
+// SEC-R4, SEC-F2: else it would be taken for a replay, open a session for nobody, or end one that was opened since.
+#[tokio::test]
+async fn a_step_that_reaches_redis_after_its_caller_gave_up_has_no_effect() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start();
+    let state = redis(&server.url()).await;
+    // Redis knows a script once it has run it.
+    let other = open(&state, "bob").await;
+    state.rotate(&other.sid, Generation(0), &salt(), &RULES).await.unwrap();
+    state.end_subject(other.sid.tag(), Cause::LogoutAll, Duration::ZERO).await.unwrap();
+    let session = open(&state, "alice").await;
+    server.freeze();
+    let (sid, salt, another) = (session.sid, salt(), new_session("alice"));
+    let one_only = SessionRules { max_per_subject: 1, ..RULES };
+    let given_up = tokio::join!(
+        state.rotate(&sid, Generation(0), &salt, &RULES),
+        state.open(&another, &one_only),
+        state.end_subject(sid.tag(), Cause::LogoutAll, Duration::ZERO),
+    );
+    assert!(given_up.0.is_err() && given_up.1.is_err() && given_up.2.is_err(), "{given_up:?}");
+    // The store may be that far ahead of what its answers said.
+    tokio::time::sleep(ms(400)).await;
+    server.thaw();
+    // What lay in its buffers is executed before a new question is.
+    recovers(&state).await;
+    assert_eq!(state.sessions_of(sid.tag()).await.unwrap(), [session]);
+}
+
 // SEC-F7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flush_is_a_gap_of_a_younger_store_for_a_waiting_reader_too() {

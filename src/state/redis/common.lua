@@ -18,7 +18,14 @@ end
 
 local function answer(status, ...)
   local owed = (not log and redis.call('EXISTS', base .. 'z') == 1) and 1 or 0
-  return { owed, status, ... }
+  return { owed, now, status, ... }
+end
+
+-- Whether the caller has stopped waiting, as the last argument of some steps says in the store's time. A copy that was long
+-- on its way, behind a cut or in the buffers of a stopped server, would else be taken for a replay of a refresh token, open
+-- a session for nobody, or end sessions that were opened since.
+local function late()
+  return now > tonumber(ARGV[#ARGV])
 end
 
 -- Ends a session; true where it was live.

@@ -1,6 +1,7 @@
 -- Ends all sessions of a subject and raises its epoch. A foreign subject has no sessions here: `remember` denies what its
 -- issuer gave it until now.
 local tag, remember = ARGV[1], tonumber(ARGV[2])
+if late() then return answer('late') end
 local ended = 0
 for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if drop(sid) then ended = ended + 1 end

@@ -11,6 +11,7 @@ mod log;
 mod lookups;
 mod scripts;
 mod steps;
+mod store_time;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use self::log::Log;
 use self::lookups::LOOKUP_BUDGET;
 use self::scripts::Scripts;
 use self::steps::deadline;
+use self::store_time::StoreTime;
 use super::observe::{Observer, Op};
 use super::{
     AtLimit, Cause, Entry, LogBatch, Lookups, NewSession, Opened, Position, Question, Rotation, Session, SessionRules,
@@ -48,6 +50,7 @@ pub struct RedisState {
     /// `WAIT` holds up whatever is sent after it, so it has a connection of its own.
     replication: Link,
     scripts: Scripts,
+    store_time: StoreTime,
     clustered: bool,
     wait_replicas: u32,
     clock: Arc<dyn Clock>,
@@ -72,6 +75,7 @@ impl RedisState {
             debts: Debts::default(),
             replication: link(),
             scripts: Scripts::new(!clustered),
+            store_time: StoreTime::unknown(),
             clustered,
             wait_replicas: settings.wait_replicas,
             clock,
@@ -121,7 +125,7 @@ impl Sessions for RedisState {
                     AtLimit::Refuse => "refuse",
                 };
                 args.extend([millis(rules.idle), millis(rules.lifetime), rules.max_per_subject.into(), policy.into()]);
-                let mut answer = self.step(&self.scripts.open, new.sid.tag(), args, deadline).await?;
+                let mut answer = self.step_in_time(&self.scripts.open, new.sid.tag(), args, deadline).await?;
                 if answer.status == "full" {
                     return Ok(Opened::LimitReached);
                 }
@@ -156,7 +160,7 @@ impl Sessions for RedisState {
                     millis(rules.idle),
                     attempt.into(),
                 ];
-                let mut answer = self.ask(&self.scripts.rotate, sid.tag(), args, deadline).await?;
+                let mut answer = self.ask_in_time(&self.scripts.rotate, sid.tag(), args, deadline).await?;
                 let told = self.settle_debt(&answer, sid.tag(), deadline).await;
                 if answer.status == "reused" {
                     // The session is gone, so the same question asked again gets "unknown": a replay is told now or never.
@@ -191,7 +195,7 @@ impl Sessions for RedisState {
             .watch(Op::EndSubject, async {
                 let deadline = deadline();
                 let args = vec![tag.to_string().into(), millis(remember)];
-                let mut answer = self.step(&self.scripts.end_subject, tag, args, deadline).await?;
+                let mut answer = self.step_in_time(&self.scripts.end_subject, tag, args, deadline).await?;
                 self.confirm(Some(tag), deadline).await?;
                 answer.rest.unsigned()
             })

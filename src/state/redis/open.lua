@@ -2,6 +2,7 @@
 local sid, salt, subject, kind, roles, scope, amr, agent, ip = unpack(ARGV, 1, 9)
 local idle, lifetime, most, policy = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
 local key = base .. 's:' .. sid
+if late() then return answer('late') end
 
 -- A repeat of a call whose answer was lost: the session ids are random, so this one can only be our own.
 local there = view(sid)

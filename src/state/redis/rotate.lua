@@ -1,6 +1,7 @@
 -- Moves a family past the shown generation: the table of `family.rs`, in one step.
 local sid, salt, shown, grace, idle, attempt = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local key = base .. 's:' .. sid
+if late() then return answer('late') end
 local field = redis.call('HMGET', key, 'd', 'g', 't', 'x', 'q', 'u')
 
 -- Both sides are digests of what the caller sent, behind a MAC that was verified before: comparing them needs no constant time.

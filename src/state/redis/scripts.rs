@@ -10,6 +10,7 @@ use super::super::StateError;
 use super::codec::Reply;
 use super::keys::{self, LOG, LOG_LENGTH};
 use super::link::Link;
+use crate::clock::Millis;
 use crate::token::SubjectTag;
 
 /// One script and its digest.
@@ -34,6 +35,8 @@ pub(super) struct Scripts {
 /// What a script answered, and whether the log still has to be told (on a cluster).
 pub(super) struct Answer {
     pub(super) owed: bool,
+    /// The store's own time.
+    pub(super) now: Millis,
     pub(super) status: String,
     pub(super) rest: Reply,
 }
@@ -80,6 +83,6 @@ impl Scripts {
             })
             .await?;
         let mut reply = Reply::new(value)?;
-        Ok(Answer { owed: reply.int()? == 1, status: reply.text()?, rest: reply })
+        Ok(Answer { owed: reply.int()? == 1, now: Millis(reply.unsigned()?), status: reply.text()?, rest: reply })
     }
 }

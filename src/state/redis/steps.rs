@@ -44,6 +44,43 @@ impl RedisState {
         Ok(answer)
     }
 
+    /// Like [`Self::step`], for a step that must have no effect once nobody waits for it.
+    pub(super) async fn step_in_time(
+        &self,
+        script: &Script,
+        tag: SubjectTag,
+        args: Vec<Value>,
+        deadline: Instant,
+    ) -> Result<Answer, StateError> {
+        let answer = self.ask_in_time(script, tag, args, deadline).await?;
+        self.settle_debt(&answer, tag, deadline).await?;
+        Ok(answer)
+    }
+
+    /// Like [`Self::ask`], for a step that must have no effect once nobody waits for it: each try tells the store until when
+    /// it counts.
+    pub(super) async fn ask_in_time(
+        &self,
+        script: &Script,
+        tag: SubjectTag,
+        args: Vec<Value>,
+        deadline: Instant,
+    ) -> Result<Answer, StateError> {
+        loop {
+            let mut dated = args.clone();
+            dated.push(i64::try_from(self.store_time.at(deadline).0).unwrap_or(i64::MAX).into());
+            let answer = self.ask(script, tag, dated, deadline).await?;
+            self.store_time.learn(answer.now);
+            // Too late for a try that is answered at once means that the store's clock is not where we took it to be.
+            if answer.status != "late" {
+                return Ok(answer);
+            }
+            if Instant::now() >= deadline {
+                return Err(StateError::TimedOut(IN_ALL));
+            }
+        }
+    }
+
     /// Runs a script until it is answered. The caller settles what it left owing.
     pub(super) async fn ask(
         &self,
