@@ -25,7 +25,9 @@ COPY --from=build --chown=65532:65532 /out/var /var/lib/doorward
 WORKDIR /var/lib/doorward
 VOLUME /var/lib/doorward
 USER 65532:65532
-ENV DOORWARD__LISTEN__PUBLIC=0.0.0.0:8080 \
+# There is no /tmp; `demo` needs a folder for its keys while it runs.
+ENV TMPDIR=/var/lib/doorward \
+    DOORWARD__LISTEN__PUBLIC=0.0.0.0:8080 \
     DOORWARD__LISTEN__CHECK=0.0.0.0:9191 \
     DOORWARD__LISTEN__OPS=0.0.0.0:9192
 EXPOSE 8080 9191 9192
