@@ -11,7 +11,7 @@ use doorward::clock::{Millis, Timestamp};
 use doorward::secret::Digest;
 use doorward::state::{
     Cause, Entry, LogBatch, Lookups, NewSession, Opened, Position, Question, Rotation, Session, SessionRules, Sessions,
-    Standing, StateError, StoreHealth,
+    Standing, StateError, StoreHealth, Written,
 };
 use doorward::token::{Generation, SessionId, SubjectTag, TokenId};
 
@@ -85,19 +85,24 @@ impl Sessions for Faulty {
     ) -> Result<Rotation, StateError> {
         self.pass(self.inner.rotate(sid, shown, salt, rules)).await
     }
-    async fn end(&self, sid: &SessionId, cause: Cause) -> Result<bool, StateError> {
+    async fn end(&self, sid: &SessionId, cause: Cause) -> Result<Written<bool>, StateError> {
         self.pass(self.inner.end(sid, cause)).await
     }
-    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, cause: Cause) -> Result<Option<String>, StateError> {
+    async fn end_with_salt(
+        &self,
+        sid: &SessionId,
+        salt: &Digest,
+        cause: Cause,
+    ) -> Result<Written<Option<String>>, StateError> {
         self.pass(self.inner.end_with_salt(sid, salt, cause)).await
     }
-    async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<u64, StateError> {
+    async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<Written<u64>, StateError> {
         self.pass(self.inner.end_subject(tag, cause, remember)).await
     }
-    async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<(), StateError> {
+    async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<Written<()>, StateError> {
         self.pass(self.inner.deny_token(tag, jti, until)).await
     }
-    async fn announce(&self, entry: &Entry) -> Result<(), StateError> {
+    async fn announce(&self, entry: &Entry) -> Result<Written<()>, StateError> {
         self.pass(self.inner.announce(entry)).await
     }
     async fn session(&self, sid: &SessionId) -> Result<Option<Session>, StateError> {

@@ -5,16 +5,21 @@ local key = base .. 's:' .. sid
 
 -- A repeat of a call whose answer was lost: the session ids are random, so this one can only be our own.
 local there = view(sid)
-if there then return answer('open', there, {}) end
+if there then
+  local evicted = {}
+  for other in string.gmatch(remembered(sid) or '', '%S+') do evicted[#evicted + 1] = other end
+  return answer('open', there, evicted, {})
+end
 
 -- Members of the index whose session has died of age are dropped on the way. Without a limit only the oldest few are
 -- looked at, so that a subject with very many sessions does not make each login slower.
-local alive = {}
+local alive, expired = {}, {}
 for _, other in ipairs(redis.call('ZRANGE', KEYS[1], 0, most > 0 and -1 or 15)) do
   if redis.call('EXISTS', base .. 's:' .. other) == 1 then
     alive[#alive + 1] = other
   else
     redis.call('ZREM', KEYS[1], other)
+    expired[#expired + 1] = other
   end
 end
 local evicted = {}
@@ -25,6 +30,7 @@ if most > 0 and #alive >= most then
     tell('s', alive[n])
     evicted[n] = alive[n]
   end
+  remember(sid, table.concat(evicted, ' '))
 end
 
 local ends = now + lifetime
@@ -33,4 +39,4 @@ redis.call('HSET', key, 'd', salt, 'u', subject, 'k', kind, 'r', roles, 'c', sco
 redis.call('PEXPIREAT', key, math.min(now + idle, ends))
 redis.call('ZADD', KEYS[1], now, sid)
 keep(KEYS[1], ends)
-return answer('open', view(sid, epoch(ends)), evicted)
+return answer('open', view(sid, epoch(ends)), evicted, expired)

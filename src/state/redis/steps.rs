@@ -61,6 +61,13 @@ impl RedisState {
         }
     }
 
+    /// After a step that ended something: pays what it left owing, and waits for the replicas. An error means that a
+    /// failover may undo what was written.
+    pub(super) async fn settle(&self, answer: &Answer, tag: SubjectTag, deadline: Instant) -> Result<(), StateError> {
+        self.settle_debt(answer, tag, deadline).await?;
+        self.confirm(Some(tag), deadline).await
+    }
+
     pub(super) async fn settle_debt(
         &self,
         answer: &Answer,
