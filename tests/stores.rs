@@ -15,6 +15,8 @@ mod ends;
 mod kit;
 #[path = "stores/log.rs"]
 mod log;
+#[path = "stores/redis_back_in_time.rs"]
+mod redis_back_in_time;
 #[path = "stores/redis_faults.rs"]
 mod redis_faults;
 #[path = "stores/redis_replicas.rs"]

@@ -16,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Millis, Timestamp};
 use crate::fault::{Fault, Kind};
@@ -32,13 +33,22 @@ pub struct Settings {
     pub url_file: String,
     /// A file of PEM certificates to trust for `rediss://`; empty trusts the system's.
     pub ca_file: String,
+    /// Lets `--role check` read a store on another machine without TLS, where the network between is private. Otherwise that
+    /// is an error: who is on the way can bring revoked tokens back.
+    pub allow_plaintext: bool,
     /// How many replicas must have seen a logout or revocation before it is answered 2xx; 503 otherwise. Redis only.
     pub wait_replicas: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { url: "sql".into(), url_file: String::new(), ca_file: String::new(), wait_replicas: 0 }
+        Self {
+            url: "sql".into(),
+            url_file: String::new(),
+            ca_file: String::new(),
+            allow_plaintext: false,
+            wait_replicas: 0,
+        }
     }
 }
 
@@ -289,6 +299,12 @@ pub trait Sessions: Lookups {
 
     /// Tells every checker something that is no session's end: a removed key.
     async fn announce(&self, entry: &Entry) -> Result<Written<()>, StateError>;
+
+    /// Until `shutdown`, writes those ends again that the store loses by going back in time: restored from an older dump, or
+    /// after a failover. Each issuer runs it; a store that can't go back under a running process has nothing to do.
+    async fn guard(&self, shutdown: CancellationToken) {
+        shutdown.cancelled().await;
+    }
 
     async fn session(&self, sid: &SessionId) -> Result<Option<Session>, StateError>;
 

@@ -72,8 +72,8 @@ mod tests {
         Ending::Session(SessionId::fresh(SubjectTag::of("doorward", "alice")))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_name_is_taken_over_once_and_only_from_a_call_without_an_answer() {
+    #[test]
+    fn a_name_is_taken_over_once_and_only_from_a_call_without_an_answer() {
         let (attempts, what) = (Attempts::default(), ending());
         let lost: Result<(), StateError> = Err(StateError::TimedOut(REMEMBERED));
         attempts.note(what, "answered".into(), &Ok(()));
@@ -81,13 +81,10 @@ mod tests {
         attempts.note(what, "lost".into(), &lost);
         assert_eq!(attempts.name(what), "lost");
         assert_ne!(attempts.name(what), "lost");
-        attempts.note(what, "late".into(), &lost);
-        tokio::time::advance(REMEMBERED).await;
-        assert_ne!(attempts.name(what), "late");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn no_more_names_are_kept_than_the_limit() {
+    #[test]
+    fn no_more_names_are_kept_than_the_limit() {
         let attempts = Attempts::default();
         for _ in 0..2 * AT_MOST {
             attempts.note(ending(), fresh(), &Err::<(), _>(StateError::TimedOut(REMEMBERED)));

@@ -12,12 +12,14 @@ mod log;
 mod lookups;
 mod scripts;
 mod steps;
+mod vigil;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fred::types::Value;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use self::attempts::{Attempts, Ending};
@@ -48,6 +50,8 @@ pub struct RedisState {
     sessions: Arc<Link>,
     debts: Debts,
     attempts: Attempts,
+    /// The issuer's own reader of the log: the other one belongs to the check plane.
+    vigil_log: Log,
     /// `WAIT` holds up whatever is sent after it, so it has a connection of its own.
     replication: Link,
     scripts: Scripts,
@@ -74,6 +78,7 @@ impl RedisState {
             sessions: Arc::new(link()),
             debts: Debts::default(),
             attempts: Attempts::default(),
+            vigil_log: Log::new(link()),
             replication: link(),
             scripts: Scripts::new(!clustered),
             clustered,
@@ -250,6 +255,10 @@ impl Sessions for RedisState {
                 Ok(Written { done: (), confirmed: self.confirm(None, deadline).await })
             })
             .await
+    }
+
+    async fn guard(&self, shutdown: CancellationToken) {
+        self.keep_vigil(shutdown).await;
     }
 
     async fn session(&self, sid: &SessionId) -> Result<Option<Session>, StateError> {

@@ -38,5 +38,6 @@ redis.call('HSET', key, 'd', salt, 'u', subject, 'k', kind, 'r', roles, 'c', sco
   'g', 0, 'b', now, 't', now, 'i', idle, 'x', ends)
 redis.call('PEXPIREAT', key, math.min(now + idle, ends))
 redis.call('ZADD', KEYS[1], now, sid)
-keep(KEYS[1], ends)
+-- Longer than any session, so that who asks after one that died of age can be told so.
+keep(KEYS[1], ends + 86400000)
 return answer('open', view(sid, epoch(ends)), evicted, expired)
