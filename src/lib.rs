@@ -15,9 +15,10 @@ pub mod secret;
 pub mod units;
 
 // Tokens, and where their state lives.
+pub mod token;
+
 pub mod database;
 pub mod state;
-pub mod token;
 
 // Decisions.
 pub mod check;
@@ -29,6 +30,7 @@ pub mod ops;
 pub mod web;
 
 // The roof.
+pub mod config;
+
 pub mod app;
 pub mod cli;
-pub mod config;

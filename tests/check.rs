@@ -153,15 +153,8 @@ impl Node {
 }
 
 fn request<'a>(target: &'a str, token: &'a str) -> CheckRequest<'a> {
-    CheckRequest {
-        method: "GET",
-        host: "app.test",
-        target,
-        credential: Credential::Bearer(token),
-        route: None,
-        client: None,
-        request_id: None,
-    }
+    let credential = Credential::Bearer(token);
+    CheckRequest { method: "GET", host: "app.test", target, credential, ..CheckRequest::default() }
 }
 
 async fn open_store(dir: &Path, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> SqlState {

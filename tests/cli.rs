@@ -1,87 +1,17 @@
 //! The command line as its users meet it: the built binary, its output and its exit codes.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+#[path = "cli/home.rs"]
+mod home;
 #[path = "cli/via.rs"]
 mod via;
 
-/// A folder with a configuration of its own.
-struct Home(tempfile::TempDir);
-
-struct Done {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Home {
-    fn new() -> Self {
-        Self::with("")
-    }
-
-    fn with(config: &str) -> Self {
-        let home = Self(tempfile::tempdir().expect("a folder"));
-        fs::write(home.path("doorward.yaml"), config).expect("written");
-        home
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-        command.args(args).current_dir(self.0.path()).env_clear().env("DOORWARD__CONFIG", "doorward.yaml");
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Done {
-        self.run_with(args, "")
-    }
-
-    fn run_with(&self, args: &[&str], input: &str) -> Done {
-        let mut command = self.command(args);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
-        // A command that reads nothing may have gone already.
-        let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-        Done::of(child.wait_with_output().expect("waited"))
-    }
-
-    /// Makes the keys and the database, as a first start does.
-    fn prepared() -> Self {
-        let home = Self::new();
-        home.run(&["key", "generate"]).ok();
-        home.run(&["db", "migrate"]).ok();
-        home
-    }
-}
-
-impl Done {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code().expect("an exit code"),
-            out: String::from_utf8(output.stdout).expect("UTF-8"),
-            err: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
-    }
-
-    #[track_caller]
-    fn ok(self) -> String {
-        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
-        self.out
-    }
-
-    #[track_caller]
-    fn json(self) -> Value {
-        serde_json::from_str(&self.ok()).expect("JSON")
-    }
-}
+use home::{Done, Home};
 
 #[test]
 fn help_begins_with_examples_everywhere() {

@@ -5,8 +5,9 @@ mod harness;
 use std::time::{Duration, Instant};
 
 use harness::doorward::{Doorward, Pair};
-use harness::http::{Reply, Request};
+use harness::http::Request;
 use harness::redis::RedisServer;
+use harness::wait::wait_for;
 use serde_json::{Value, json};
 
 /// Short bounds, so that the tests need not wait long for them.
@@ -17,11 +18,6 @@ fn config(redis: &RedisServer) -> Value {
     })
 }
 
-fn check(doorward: &Doorward, token: &str) -> Reply {
-    let request = Request::get("/check/nginx").header("X-Original-Method", "GET").header("X-Original-URI", "/");
-    request.bearer(token).send(doorward.check)
-}
-
 fn redis() -> Option<RedisServer> {
     harness::redis::available().then(RedisServer::start)
 }
@@ -29,13 +25,13 @@ fn redis() -> Option<RedisServer> {
 /// Cached tokens pass until the error bound, everything else is 503; back by itself (SEC-F1, F2).
 fn an_outage(doorward: &Doorward, begin: impl FnOnce(), end: impl FnOnce()) {
     let (cached, unseen) = (doorward.login(1), doorward.login(2));
-    assert_eq!(check(doorward, &cached.access).status, 200);
+    assert_eq!(doorward.check(&cached.access).status, 200);
 
     let began = Instant::now();
     begin();
-    assert_eq!(check(doorward, &cached.access).status, 200, "what is cached passes for now");
-    wait_for("the outage to be noticed", || check(doorward, &unseen.access).status == 503);
-    let reply = check(doorward, &unseen.access);
+    assert_eq!(doorward.check(&cached.access).status, 200, "what is cached passes for now");
+    wait_for("the outage to be noticed", || doorward.check(&unseen.access).status == 503);
+    let reply = doorward.check(&unseen.access);
     assert!(reply.header("retry-after").is_some() && reply.body.is_empty(), "{reply:?}");
     for reply in [
         Request::post("/login", &json!({"user_id": 3})).send(doorward.public),
@@ -45,8 +41,8 @@ fn an_outage(doorward: &Doorward, begin: impl FnOnce(), end: impl FnOnce()) {
         assert_eq!(reply.status, 503, "{reply:?}");
         assert!(reply.header("retry-after").is_some(), "{reply:?}");
     }
-    assert_eq!(check(doorward, "no.such.token").status, 401, "a bad token needs no store to be bad");
-    wait_for("the error bound", || check(doorward, &cached.access).status == 503);
+    assert_eq!(doorward.check("no.such.token").status, 401, "a bad token needs no store to be bad");
+    wait_for("the error bound", || doorward.check(&cached.access).status == 503);
     let held = began.elapsed();
     assert!(held > Duration::from_secs(2), "cached tokens were refused after {held:?}, before the error bound");
     assert_eq!(Request::get("/livez").send(doorward.ops).status, 200, "liveness ignores the store");
@@ -54,12 +50,12 @@ fn an_outage(doorward: &Doorward, begin: impl FnOnce(), end: impl FnOnce()) {
 
     end();
     let back = Instant::now();
-    wait_for("the recovery", || check(doorward, &cached.access).status == 200);
+    wait_for("the recovery", || doorward.check(&cached.access).status == 200);
     assert!(back.elapsed() < Duration::from_secs(8), "recovery took {:?}", back.elapsed());
     wait_for("readiness again", || Request::get("/readyz").send(doorward.ops).status == 200);
     // SEC-F1: the refresh token that met the outage is still good.
     let next = Pair::of(&doorward.refresh(&cached.refresh));
-    assert_eq!(check(doorward, &next.access).status, 200);
+    assert_eq!(doorward.check(&next.access).status, 200);
 }
 
 // SEC-F1
@@ -91,14 +87,14 @@ fn while_redis_is_frozen_every_answer_comes_within_its_budget() {
             let doorward = &doorward;
             scope.spawn(move || {
                 let began = Instant::now();
-                assert_eq!(check(doorward, &pair.access).status, 503);
+                assert_eq!(doorward.check(&pair.access).status, 503);
                 // 100 ms is the budget; the rest is a busy test machine's.
                 assert!(began.elapsed() < Duration::from_millis(1000), "an answer took {:?}", began.elapsed());
             });
         }
     });
     server.thaw();
-    wait_for("the recovery", || tokens.iter().all(|pair| check(&doorward, &pair.access).status == 200));
+    wait_for("the recovery", || tokens.iter().all(|pair| doorward.check(&pair.access).status == 200));
 }
 
 // SEC-F7
@@ -107,14 +103,14 @@ fn after_flushall_no_session_is_left_and_new_ones_work() {
     let Some(server) = redis() else { return };
     let doorward = Doorward::start(config(&server));
     let before = doorward.login(1);
-    assert_eq!(check(&doorward, &before.access).status, 200);
+    assert_eq!(doorward.check(&before.access).status, 200);
     server.flush_all();
     let flushed = Instant::now();
-    wait_for("the flush to be noticed", || check(&doorward, &before.access).status == 401);
+    wait_for("the flush to be noticed", || doorward.check(&before.access).status == 401);
     assert!(flushed.elapsed() < Duration::from_secs(2), "noticed after {:?}, past the bound", flushed.elapsed());
     assert_eq!(doorward.refresh(&before.refresh).status, 401);
     assert_eq!(doorward.logout(&before.access).status, 200);
-    assert_eq!(check(&doorward, &doorward.login(1).access).status, 200);
+    assert_eq!(doorward.check(&doorward.login(1).access).status, 200);
 }
 
 // SEC-F6
@@ -125,7 +121,7 @@ fn scripts_that_redis_forgot_are_loaded_again() {
     let pair = doorward.login(1);
     server.cli(&["SCRIPT", "FLUSH"]);
     let next = Pair::of(&doorward.refresh(&pair.refresh));
-    assert_eq!(check(&doorward, &next.access).status, 200);
+    assert_eq!(doorward.check(&next.access).status, 200);
 }
 
 // SEC-F8
@@ -149,8 +145,8 @@ fn a_logout_that_no_replica_saw_is_not_answered_as_done() {
     let doorward = Doorward::start(config);
     let pair = doorward.login(1);
     assert_eq!(doorward.logout(&pair.access).status, 503);
-    assert_eq!(check(&doorward, &pair.access).status, 401, "it is written all the same, and never less safe");
-    // SEC-G3: its repeat finds nothing to end, so it is told now, once; by the command line too.
+    assert_eq!(doorward.check(&pair.access).status, 401, "it is written all the same, and never less safe");
+    // SEC-G3: its repeat finds nothing to end, so it is told when it took place, once.
     assert_eq!(doorward.logout(&pair.access).status, 503);
     let told = || doorward.process.output().matches("logout_unconfirmed").count();
     wait_for("the audit event", || told() > 0);
@@ -168,7 +164,7 @@ fn on_sigterm_readiness_goes_first_and_service_last() {
     wait_for("readiness to go", || {
         Request::get("/readyz").try_send(doorward.ops).is_ok_and(|reply| reply.status == 503)
     });
-    assert_eq!(check(&doorward, &pair.access).status, 200, "checks go on during the delay");
+    assert_eq!(doorward.check(&pair.access).status, 200, "checks go on during the delay");
     assert_eq!(Request::get("/livez").send(doorward.ops).status, 200);
     assert!(doorward.process.wait_end().success());
 }
@@ -185,7 +181,7 @@ fn ctrl_c_skips_the_delay() {
 fn changed_rules_are_taken_up_and_a_bad_file_changes_nothing() {
     let doorward = Doorward::start(json!({}));
     let pair = doorward.login(1);
-    assert_eq!(check(&doorward, &pair.access).status, 200);
+    assert_eq!(doorward.check(&pair.access).status, 200);
     let file = doorward.folder().join("doorward.yaml");
     let original = std::fs::read_to_string(&file).expect("the configuration");
     let with = |rules: Value| {
@@ -195,15 +191,15 @@ fn changed_rules_are_taken_up_and_a_bad_file_changes_nothing() {
     };
     with(json!([{"path": "/**", "require": {"roles": ["nobody-has-this"]}}]));
     doorward.process.signal("HUP");
-    wait_for("the new rules", || check(&doorward, &pair.access).status == 403);
+    wait_for("the new rules", || doorward.check(&pair.access).status == 403);
 
     with(json!([{"path": "/**", "requires": {}}]));
     doorward.process.signal("HUP");
     wait_for("the complaint", || doorward.process.output().contains("requires"));
-    assert_eq!(check(&doorward, &pair.access).status, 403, "the rules before go on");
+    assert_eq!(doorward.check(&pair.access).status, 403, "the rules before go on");
 
     std::fs::write(&file, &original).expect("a writable file");
-    wait_for("the changed file, without a signal", || check(&doorward, &pair.access).status == 200);
+    wait_for("the changed file, without a signal", || doorward.check(&pair.access).status == 200);
 }
 
 // SEC-F13
@@ -219,16 +215,8 @@ fn a_checker_that_never_saw_its_store_lets_nobody_pass() {
     let ops = checker.ops;
     checker.process.wait_until("alive", || Request::get("/livez").try_send(ops).is_ok_and(|reply| reply.status == 200));
     assert_eq!(Request::get("/readyz").send(checker.ops).status, 503);
-    assert_eq!(check(&checker, &pair.access).status, 503);
+    assert_eq!(checker.check(&pair.access).status, 503);
     server.restart();
     checker.wait_ready();
-    wait_for("the store", || check(&checker, &pair.access).status == 200);
-}
-
-fn wait_for(what: &str, fact: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !fact() {
-        assert!(began.elapsed() < Duration::from_secs(20), "still waiting for {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for("the store", || checker.check(&pair.access).status == 200);
 }

@@ -8,7 +8,7 @@ mod faulty;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use desk::{Pair, plane, plane_with, post};
+use desk::{Pair, join_all, plane, plane_with, post};
 use doorward::issue::{Call, Settings};
 use doorward::secret::Secret;
 use doorward::state::{AtLimit, Cause, Entry};
@@ -136,7 +136,7 @@ async fn a_forged_refresh_token_asks_no_store_and_ends_nothing() {
     let pair = plane.login(1).await;
     let asked = plane.store.asked();
     let made_up = RefreshToken { sid: pair.sid(), generation: Generation(0), salt: Salt::fresh() };
-    let wrong_key = Secret::new(vec![1; 32]).derive("refresh token");
+    let wrong_key = RefreshToken::key(&Secret::new(vec![1; 32]));
     let mut flipped = pair.refresh.clone().into_bytes();
     flipped[20] ^= 1;
     let flipped = String::from_utf8(flipped).expect("ASCII");
@@ -406,23 +406,4 @@ impl std::io::Write for Log {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-/// Awaits all at once, in one task.
-async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut waiting: Vec<_> = futures.map(Box::pin).map(Some).collect();
-    let mut done = Vec::new();
-    std::future::poll_fn(|context| {
-        for place in &mut waiting {
-            if let Some(future) = place
-                && let std::task::Poll::Ready(output) = future.as_mut().poll(context)
-            {
-                done.push(output);
-                *place = None;
-            }
-        }
-        if waiting.iter().all(Option::is_none) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    done
 }

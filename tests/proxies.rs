@@ -42,6 +42,7 @@ macro_rules! through {
             a_missing_role_is_403,
             no_path_trick_reaches_a_path_that_its_sender_may_not_see,
             headers_that_claim_another_path_are_not_believed,
+            headers_that_claim_another_request_never_reach_the_app,
             a_second_authorization_is_refused,
             bodies_and_methods_pass_unchanged,
             one_client_connection_carries_allowed_and_refused_requests,
@@ -225,6 +226,40 @@ fn headers_that_claim_another_path_are_not_believed(edge: &Edge) {
     for (name, value) in claims {
         edge.refuses(&Request::get("/admin/x").header(name, value), 401);
         edge.refuses(&Request::get("/admin/x").bearer(&plain).header(name, value), 403);
+    }
+}
+
+// SEC-P2, SEC-P13: an app may believe them, where doorward does not.
+fn headers_that_claim_another_request_never_reach_the_app(edge: &Edge) {
+    let names = [
+        "X-Original-URI",
+        "X-Original-URL",
+        "X-Original-Method",
+        "X-Original-Host",
+        "X-Forwarded-Uri",
+        "X-Forwarded-Method",
+        "X-Forwarded-Host",
+        "X-Forwarded-Path",
+        "X-Forwarded-Prefix",
+        "X-Rewrite-URL",
+        "X-Doorward-Route",
+        "X-Doorward-Reason",
+        "Forwarded",
+    ];
+    let token = edge.issuer.token("alice", &[]);
+    for path in ["reports", "open", edge.unasked()] {
+        let request = Request::get(&format!("/{path}/x")).bearer(&token);
+        let claimed = |seen: &Received| seen.headers.iter().any(|(_, value)| value.contains("claimed"));
+        let seen =
+            edge.passes(&names.iter().fold(request.clone(), |request, name| request.header(name, "claimed.example")));
+        assert!(!claimed(&seen), "{seen:?}");
+        // As CGI and WSGI read them: `_` and `-` are one.
+        let spelled: Vec<_> =
+            names.iter().filter(|name| name.contains('-')).map(|name| name.replace('-', "_")).collect();
+        let request = spelled.iter().fold(request, |request, name| request.header(name, "claimed.example"));
+        let (reply, received) = edge.ask(&request);
+        assert!(reply.status == 400 || received.len() == 1, "{reply:?}");
+        assert!(!received.iter().any(claimed), "{received:?}");
     }
 }
 

@@ -4,6 +4,8 @@
 // clippy sees no test in a test's helper.
 #![allow(clippy::unwrap_used)]
 
+#[path = "harness/ports.rs"]
+mod ports;
 #[path = "harness/redis.rs"]
 mod redis;
 

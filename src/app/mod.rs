@@ -4,7 +4,7 @@
 pub mod demo;
 mod ends;
 mod keys;
-mod parts;
+pub(crate) mod parts;
 mod reload;
 mod running;
 

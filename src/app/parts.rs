@@ -1,4 +1,5 @@
-//! Chooses between implementations: which token store the configuration names.
+//! What the configuration means: which token store, which keys, whose tokens. `serve` and the commands of `cli` make their
+//! parts of it here.
 
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use crate::metrics::Metrics;
 use crate::state::redis::RedisState;
 use crate::state::sql::SqlState;
 use crate::state::{Lookups, Sessions};
+use crate::token::jwt::{OwnKeys, OwnProfile};
+use crate::token::keys::RingRules;
 
 /// The token store in its two faces; one object.
 #[derive(Clone)]
@@ -42,4 +45,19 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Store(…)")
     }
+}
+
+pub(crate) fn ring_rules(config: &Config) -> RingRules {
+    RingRules::of(config.auth.access_lifetime.0)
+}
+
+/// What our own tokens name.
+pub(crate) fn own_profile(config: &Config) -> OwnProfile {
+    OwnProfile { issuer: config.auth.issuer.clone(), audience: config.auth.audience.clone() }
+}
+
+/// Our own public keys where there is no key folder.
+pub(crate) fn own_keys_elsewhere(config: &Config) -> OwnKeys {
+    let check = &config.check;
+    OwnKeys::Remote { jwks: check.jwks.clone(), hs256_secret_file: check.hs256_secret_file.clone() }
 }

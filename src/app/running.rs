@@ -9,8 +9,9 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::ServeOptions;
 use crate::app::keys::Keys;
-use crate::app::{ServeOptions, Store};
+use crate::app::parts::{self, Store};
 use crate::check::activity::Activity;
 use crate::check::checker::{self, Checker};
 use crate::check::follower::Follower;
@@ -31,12 +32,11 @@ use crate::listen::serve::{Drained, serve};
 use crate::metrics::Metrics;
 use crate::ops;
 use crate::state::Lookups;
-use crate::token::jwt::{OwnKeys, OwnProfile, Signer, Verifier};
-use crate::token::keys::{KeyRing, RingRules};
+use crate::token::jwt::{OwnKeys, Signer, Verifier};
+use crate::token::keys::KeyRing;
+use crate::token::refresh::RefreshToken;
 use crate::web::{self, Desk};
 
-/// What refresh tokens' MACs are derived under; changing it voids every refresh token there is.
-const REFRESH_LABEL: &str = "refresh token";
 const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Where the doors are, as bound; a role that does not open one has none.
@@ -93,8 +93,9 @@ impl Running {
         let Ground { metrics, health, clock, drain, rest, .. } = &ground;
         let store = Store::open(config, role, Arc::clone(clock), Arc::clone(metrics)).await?;
         let ring = (role != Role::Check).then(|| {
-            let rules = RingRules::of(config.auth.access_lifetime.0);
-            KeyRing::load_or_create(&config.keys, rules, clock.now()).context("keys.dir").map(Arc::new)
+            KeyRing::load_or_create(&config.keys, parts::ring_rules(config), clock.now())
+                .context("keys.dir")
+                .map(Arc::new)
         });
         let ring = ring.transpose()?;
         let verifier = Arc::new(verifier(config, ring.as_ref())?);
@@ -200,7 +201,7 @@ impl Ground {
         dev: bool,
     ) -> Result<SessionPlane> {
         let callers = trusted_callers(config, address, dev)?;
-        let refresh_key = ring.secret().derive(REFRESH_LABEL);
+        let refresh_key = RefreshToken::key(ring.secret());
         let signer = Arc::new(Signer::new(ring).heeding(verifier.clone()));
         let issuer = Issuer::new(issue::Parts {
             sessions: Arc::clone(&store.sessions),
@@ -242,15 +243,8 @@ pub(super) fn trusted_callers(config: &Config, address: Option<IpAddr>, dev: boo
 }
 
 fn verifier(config: &Config, ring: Option<&Arc<KeyRing>>) -> Result<Verifier> {
-    let own = OwnProfile { issuer: config.auth.issuer.clone(), audience: config.auth.audience.clone() };
-    let keys = ring.map_or_else(
-        || OwnKeys::Remote {
-            jwks: config.check.jwks.clone(),
-            hs256_secret_file: config.check.hs256_secret_file.clone(),
-        },
-        |ring| OwnKeys::Ring(ring.clone()),
-    );
-    Ok(Verifier::new(own, keys, &config.issuers)?)
+    let keys = ring.map_or_else(|| parts::own_keys_elsewhere(config), |ring| OwnKeys::Ring(ring.clone()));
+    Ok(Verifier::new(parts::own_profile(config), keys, &config.issuers)?)
 }
 
 /// Readiness by dependency (SEC-N1).

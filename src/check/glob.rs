@@ -54,20 +54,6 @@ impl Glob {
         }))
     }
 
-    /// Whether every path matches.
-    pub fn is_catch_all(&self) -> bool {
-        match &self.0 {
-            Shape::Exact(_) => false,
-            Shape::Below(stem) => stem.is_empty(),
-            Shape::Segments(segments) => {
-                segments.iter().all(|s| match s {
-                    Segment::Any => true,
-                    Segment::One(text) => segments.len() > 1 && **text == *"*",
-                }) && segments.iter().filter(|s| **s != Segment::Any).count() <= 1
-            }
-        }
-    }
-
     /// Takes a path in its canonical form.
     pub fn matches(&self, path: &str) -> bool {
         match &self.0 {
@@ -185,16 +171,6 @@ mod tests {
         assert!(Glob::parse("/a//b").expect_err("two slashes").contains("`/a/b`"));
         for text in ["", "a", "**", "/a?x", "/{a,b}", "/a**", "/**b/c", "/a/../b", "/a b", "/[ab]"] {
             assert!(Glob::parse(text).is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_catch_all_is_known_in_every_spelling() {
-        for text in ["/**", "/**/**", "/**/*", "/*/**"] {
-            assert!(Glob::parse(text).expect(text).is_catch_all(), "{text}");
-        }
-        for text in ["/", "/*", "/a/**", "/**/a", "/*/*/**"] {
-            assert!(!Glob::parse(text).expect(text).is_catch_all(), "{text}");
         }
     }
 

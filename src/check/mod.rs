@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod breaker;
 pub mod cache;
+mod catch_all;
 pub mod cell;
 pub mod checker;
 pub mod flights;
@@ -26,8 +27,8 @@ use std::sync::Arc;
 use crate::check::identity::Identity;
 use crate::fault::{Fault, Kind};
 
-/// What a proxy asks: may this request pass?
-#[derive(Clone, Copy, Debug)]
+/// What a proxy asks: may this request pass? The default has no method, host and path, so it never may.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct CheckRequest<'a> {
     /// The original method, compared exactly.
     pub method: &'a str,
@@ -45,8 +46,9 @@ pub struct CheckRequest<'a> {
 }
 
 /// What the client showed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub enum Credential<'a> {
+    #[default]
     None,
     /// The token of exactly one `Authorization: Bearer` (RFC 6750 section 2.1).
     Bearer(&'a str),

@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::check::catch_all;
 use crate::check::glob::Glob;
 use crate::check::host::{self, HostPattern};
 use crate::check::path::CanonicalPath;
@@ -23,7 +24,8 @@ pub struct RuleSettings {
     pub path: String,
     /// The route's name as the proxy sends it (`X-Doorward-Route`, `doorward.route`).
     pub route: String,
-    /// `anyone`: no token is read, identity headers are removed.
+    /// `anyone`: no token is read, identity headers are removed. Outside `--dev`, such rules may not together open every
+    /// path; whole host names or a `route` make a rule narrower, `*.example.com` and methods (but for `OPTIONS`) do not.
     pub allow: Option<Allow>,
     pub require: Option<Require>,
     /// Let `%2F` and `%5C` stand in the path, undecoded.
@@ -71,7 +73,7 @@ pub enum Asks {
 pub struct PolicyError(pub Vec<String>);
 
 impl Policy {
-    /// `dev` lets a rule open everything to anyone.
+    /// `dev` lets rules open everything to anyone.
     ///
     /// # Errors
     /// All faults at once.
@@ -79,10 +81,13 @@ impl Policy {
         let mut faults = Vec::new();
         let mut rules = Vec::with_capacity(settings.len());
         for (index, from) in settings.iter().enumerate() {
-            match Rule::compile(from, dev) {
+            match Rule::compile(from) {
                 Ok(rule) => rules.push(rule),
                 Err(wrong) => faults.extend(wrong.into_iter().map(|what| format!("check.rules[{index}]: {what}"))),
             }
+        }
+        if !dev {
+            faults.extend(catch_all::fault(settings));
         }
         if faults.is_empty() { Ok(Self { rules: rules.into() }) } else { Err(PolicyError(faults)) }
     }
@@ -120,7 +125,7 @@ impl Policy {
 }
 
 impl Rule {
-    fn compile(from: &RuleSettings, dev: bool) -> Result<Self, Vec<String>> {
+    fn compile(from: &RuleSettings) -> Result<Self, Vec<String>> {
         let mut faults = Vec::new();
         let mut hosts = Vec::new();
         for text in &from.hosts {
@@ -141,15 +146,8 @@ impl Rule {
             "" => None,
             text => Glob::parse(text).map_err(|what| faults.push(what)).ok(),
         };
-        let catch_all = from.hosts.is_empty()
-            && from.methods.is_empty()
-            && from.route.is_empty()
-            && (from.path.is_empty() || path.as_ref().is_some_and(Glob::is_catch_all));
         let asks = match (from.allow, &from.require) {
             (Some(_), Some(_)) => Err("`allow` and `require` exclude each other; leave one out".to_owned()),
-            (Some(Allow::Anyone), None) if catch_all && !dev => {
-                Err("`allow: anyone` on every path would open everything; give a `path`, or use `--dev`".to_owned())
-            }
             (Some(Allow::Anyone), None) => Ok(Asks::Nothing),
             (Some(Allow::Authenticated) | None, None) => Ok(Asks::Token),
             (None, Some(require)) => Requirement::new(require).map(Asks::Holder),

@@ -51,15 +51,8 @@ pub(super) fn foreign(subject: &str, issued: Timestamp) -> Claims {
 }
 
 pub(super) fn get<'a>(target: &'a str, token: &'a str) -> CheckRequest<'a> {
-    CheckRequest {
-        method: "GET",
-        host: "app.test",
-        target,
-        credential: Credential::Bearer(token),
-        route: None,
-        client: None,
-        request_id: None,
-    }
+    let credential = Credential::Bearer(token);
+    CheckRequest { method: "GET", host: "app.test", target, credential, ..CheckRequest::default() }
 }
 
 /// A store whose sessions live until they are ended, and which fails or hangs when told to.

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{ConfigArgs, Format, Outcome, OutputArgs, block_on, parts, session, terminal};
+use crate::app::parts::ring_rules;
 use crate::audit::{self, About, Event};
 use crate::clock::{Clock, Millis, SystemClock};
 use crate::config::Role;
@@ -139,7 +140,7 @@ impl Change {
     fn run(self, rotate: bool) -> anyhow::Result<()> {
         let config = self.config.load(Role::Issuer)?.config;
         let _log = parts::log_audit(&config)?;
-        let (rules, now) = (parts::ring_rules(&config), SystemClock.now());
+        let (rules, now) = (ring_rules(&config), SystemClock.now());
         let (key, done) = if rotate {
             let rotated = keys::rotate(&config.keys, rules, now)?;
             (rotated.key, if rotated.made { "made_to_sign" } else { "to_sign" })
@@ -192,7 +193,7 @@ impl Revoke {
                     .context("the checkers could not be told; try again, or say --no-announce to remove the file alone")
             })?;
         }
-        let revoked = keys::revoke(&config.keys, parts::ring_rules(&config), kid, SystemClock.now())?;
+        let revoked = keys::revoke(&config.keys, ring_rules(&config), kid, SystemClock.now())?;
         audit_key(kid, "revoked");
         terminal::talk("The key is gone, and its tokens with it.");
         if let Some(next) = &revoked.replacement {

@@ -1,27 +1,25 @@
-//! The parts that commands work with, made from a configuration: the token store, the key ring, the verifier, the issuer.
+//! The parts that commands work with, where they differ from those of `serve`: nothing is made that is not there, and keys
+//! elsewhere are waited for.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::parts::{Store, own_keys_elsewhere, own_profile, ring_rules};
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::issue::{Call, Issuer, Parts};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::state::Sessions;
-use crate::state::redis::RedisState;
-use crate::state::sql::SqlState;
-use crate::token::jwt::{OwnKeys, OwnProfile, Signer, Verifier};
-use crate::token::keys::{KeyRing, RingRules};
+use crate::token::jwt::{OwnKeys, Signer, Verifier};
+use crate::token::keys::KeyRing;
+use crate::token::refresh::RefreshToken;
 
-pub(super) fn ring_rules(config: &Config) -> RingRules {
-    RingRules::of(config.auth.access_lifetime.0)
-}
-
+/// The key ring as it stands; a command makes no keys by the way.
 pub(super) fn ring(config: &Config) -> anyhow::Result<Arc<KeyRing>> {
     Ok(Arc::new(KeyRing::load(&config.keys, ring_rules(config))?))
 }
@@ -29,13 +27,11 @@ pub(super) fn ring(config: &Config) -> anyhow::Result<Arc<KeyRing>> {
 /// The token store, as the configuration names it. Never makes a database: a command in the wrong folder would then find
 /// an empty one, and say that all is well.
 pub(super) async fn store(config: &Config) -> anyhow::Result<Arc<dyn Sessions>> {
-    let (clock, metrics) = (Arc::new(SystemClock), Arc::new(Metrics::new()));
-    if config.state.url != "sql" {
-        let state = RedisState::connect(&config.state, clock, metrics).await;
-        return Ok(Arc::new(state.context("state.url")?));
+    if config.state.url == "sql" {
+        must_exist(&config.users.url)?;
     }
-    must_exist(&config.users.url)?;
-    Ok(Arc::new(SqlState::open(&config.users, clock, metrics).await?))
+    let (clock, metrics) = (Arc::new(SystemClock), Arc::new(Metrics::new()));
+    Ok(Store::open(config, Role::Issuer, clock, metrics).await?.sessions)
 }
 
 /// Refuses a database that no other process can see, or that is not there.
@@ -67,11 +63,9 @@ pub(super) struct Verification {
 /// Verifies own tokens, by the ring where there is one and by `check.jwks` otherwise, and those of the other issuers.
 /// Keys elsewhere are fetched now, for at most `budget`.
 pub(super) async fn verification(config: &Config, budget: Duration) -> anyhow::Result<Verification> {
-    let own = OwnProfile { issuer: config.auth.issuer.clone(), audience: config.auth.audience.clone() };
     let check = &config.check;
-    let remote = OwnKeys::Remote { jwks: check.jwks.clone(), hs256_secret_file: check.hs256_secret_file.clone() };
     let (keys, own_problem) = if !check.jwks.is_empty() || !check.hs256_secret_file.is_empty() {
-        (remote, None)
+        (own_keys_elsewhere(config), None)
     } else {
         match ring(config) {
             Ok(ring) => (OwnKeys::Ring(ring), None),
@@ -83,7 +77,7 @@ pub(super) async fn verification(config: &Config, budget: Duration) -> anyhow::R
             Err(error) => return Err(error),
         }
     };
-    let verifier = Arc::new(Verifier::new(own, keys, &config.issuers)?);
+    let verifier = Arc::new(Verifier::new(own_profile(config), keys, &config.issuers)?);
     fetch_keys(&verifier, budget).await;
     Ok(Verification { verifier, own_problem })
 }
@@ -106,11 +100,11 @@ async fn fetch_keys(verifier: &Arc<Verifier>, budget: Duration) {
 /// An issuer over the store and the keys, as `serve` has one.
 pub(super) async fn issuer(config: &Config, sessions: Arc<dyn Sessions>) -> anyhow::Result<Issuer> {
     let ring = ring(config)?;
-    let own = OwnProfile { issuer: config.auth.issuer.clone(), audience: config.auth.audience.clone() };
+    let own = OwnKeys::Ring(Arc::clone(&ring));
     Ok(Issuer::new(Parts {
         sessions,
-        verifier: Arc::new(Verifier::new(own, OwnKeys::Ring(Arc::clone(&ring)), &[])?),
-        refresh_key: ring.secret().derive("refresh token"),
+        verifier: Arc::new(Verifier::new(own_profile(config), own, &[])?),
+        refresh_key: RefreshToken::key(ring.secret()),
         signer: Arc::new(Signer::new(ring)),
         clock: Arc::new(SystemClock),
         // No check plane runs in this process: those elsewhere hear of it by the revocation log.

@@ -4,10 +4,11 @@
 //! (as Envoy does), another scheme, blanks or control bytes in the token, our cookie twice, or a cookie that differs from
 //! the header. A query string is never looked at.
 
-use http::header::{AUTHORIZATION, COOKIE};
+use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::check::Credential;
+use crate::token::bearer::{self, NoBearer};
 
 /// The credential, and whether only a cookie carried it: browsers send those unasked.
 #[derive(Clone, Copy, Debug)]
@@ -31,19 +32,10 @@ pub(super) fn read<'a>(headers: &'a HeaderMap, cookie: &str) -> Shown<'a> {
 }
 
 fn from_authorization(headers: &HeaderMap) -> Credential<'_> {
-    let mut lines = headers.get_all(AUTHORIZATION).iter();
-    match (lines.next(), lines.next()) {
-        (None, _) => Credential::None,
-        // Proxies that copy an absent header send an empty one.
-        (Some(line), None) if line.is_empty() => Credential::None,
-        (Some(line), None) => {
-            let line = line.as_bytes();
-            match line.split_at_checked("Bearer ".len()) {
-                Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"Bearer ") => token_of(token),
-                _ => Credential::Unusable,
-            }
-        }
-        (Some(_), Some(_)) => Credential::Unusable,
+    match bearer::credential(headers) {
+        Ok(shown) => token_of(shown),
+        Err(NoBearer::Absent) => Credential::None,
+        Err(NoBearer::Unusable) => Credential::Unusable,
     }
 }
 
@@ -71,17 +63,14 @@ pub(super) fn other_cookies(headers: &HeaderMap, name: &str) -> Option<HeaderVal
     (!name.is_empty() && !taken.is_empty()).then(others)
 }
 
-/// The `b64token` of RFC 6750, without anything around it.
 fn token_of(bytes: &[u8]) -> Credential<'_> {
-    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
-    match std::str::from_utf8(bytes) {
-        Ok(token) if !token.is_empty() && bytes.iter().all(fits) => Credential::Bearer(token),
-        _ => Credential::Unusable,
-    }
+    bearer::token(bytes).map_or(Credential::Unusable, Credential::Bearer)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::AUTHORIZATION;
+
     use super::*;
 
     fn shown(authorization: &[&str], cookies: &[&str]) -> String {

@@ -31,7 +31,7 @@ use crate::gate::asked::Asked;
 use crate::gate::body::Body;
 use crate::gate::credential::other_cookies;
 use crate::gate::reply::{self, X_DOORWARD_REASON};
-use crate::gate::{Door, Inner, Link, frame};
+use crate::gate::{Door, Inner, Link, frame, is_over_limits};
 use crate::listen::client::client_address;
 use crate::listen::peer::Peer;
 
@@ -76,7 +76,8 @@ impl Inner {
         if !link.trusted {
             reply::warn_of_untrusted_peer(&link.peer);
         }
-        let asked = told.as_ref().filter(|_| link.trusted).and_then(Told::asked);
+        let counts = link.trusted && !is_over_limits(&parts.extensions);
+        let asked = told.as_ref().filter(|_| counts).and_then(Told::asked);
         let empty = HeaderMap::new();
         let headers = told.as_ref().map_or(&empty, |told| &told.headers);
         let client = self.client(link, &attributes, headers);

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
@@ -40,6 +40,7 @@ use crate::gate::removal::Removal;
 use crate::gate::sign_in::SignIn;
 use crate::gate::tally::Tally;
 use crate::health::Health;
+use crate::listen::limits::OverLimits;
 use crate::listen::peer::{Peer, TrustedProxies};
 use crate::metrics::Metrics;
 
@@ -158,6 +159,7 @@ impl Inner {
             _ if request.method() == Method::CONNECT => reply::unknown_endpoint(),
             Endpoint::Check(Door::EnvoyGrpc) => self.answer_grpc(link, request).await,
             Endpoint::Check(door) => self.answer_http(door, link, &request.into_parts().0).await,
+            _ if is_over_limits(request.extensions()) => reply::unknown_endpoint(),
             Endpoint::GrpcHealth => Box::pin(health::answer_grpc(&self.health, request)).await,
             Endpoint::Live => health::live(request.method()),
             Endpoint::Ready => health::ready(&self.health, request.method()),
@@ -173,6 +175,7 @@ impl Inner {
     async fn answer_http(&self, door: Door, link: Link, parts: &Parts) -> Response<Body> {
         let began = Instant::now();
         let asked = match door {
+            _ if is_over_limits(&parts.extensions) => None,
             Door::Nginx => nginx::read(parts, link.trusted),
             Door::Forward => forward::read(parts, link.trusted),
             _ => envoy_http::read(parts, link.trusted),
@@ -268,6 +271,11 @@ fn endpoint(path: &str) -> Endpoint {
         _ if path.starts_with(health::GRPC_PREFIX) => Endpoint::GrpcHealth,
         _ => Endpoint::Unknown,
     }
+}
+
+/// Such a head is denied unread, as one that tells no whole request.
+fn is_over_limits(extensions: &Extensions) -> bool {
+    extensions.get::<OverLimits>().is_some()
 }
 
 /// A client's own content type makes no gRPC call: a proxy that asks in HTTP at a wrong path must be denied.

@@ -35,7 +35,7 @@ pub struct Parts {
     pub sessions: Arc<dyn Sessions>,
     pub signer: Arc<Signer>,
     pub verifier: Arc<Verifier>,
-    /// What refresh tokens are authenticated with: `KeyRing::secret().derive("refresh token")`.
+    /// What refresh tokens are authenticated with: `RefreshToken::key(ring.secret())`.
     pub refresh_key: MacKey,
     pub clock: Arc<dyn Clock>,
     /// The check plane in this process, which must know of an end before it is answered (SEC-S1).

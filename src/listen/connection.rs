@@ -14,7 +14,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio_util::sync::CancellationToken;
 
 use crate::listen::drain::Drain;
-use crate::listen::limits::Limits;
+use crate::listen::limits::{Limits, OverLimits};
 use crate::listen::pulse::{Pulse, Tracked, Verdict};
 use crate::listen::socket::{Socket, Watched};
 
@@ -42,15 +42,18 @@ impl House {
         B::Error: Into<BoxError>,
     {
         let pulse = Pulse::new();
-        let io = TokioIo::new(Watched::new(socket, Arc::clone(&pulse), self.limits.unasked()));
+        let io = TokioIo::new(Watched::new(socket, Arc::clone(&pulse), &self.limits));
         let (beats, house) = (Arc::clone(&pulse), Arc::clone(&self));
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let in_flight = beats.begin();
             let move_on = house.drain.is_leaving() && request.version() < Version::HTTP_2;
-            // HTTP/2 has a limit on a head's bytes only.
-            let answer = (request.headers().len() <= house.limits.head_fields).then(|| service.call(request));
+            let fits = house.limits.grant(request.version(), request.headers());
+            if !fits {
+                request.extensions_mut().insert(OverLimits);
+            }
+            let answer = (fits || house.limits.denies).then(|| service.call(request));
             async move {
-                let Some(answer) = answer else { return Ok(too_many_fields(Tracked::new(None, in_flight))) };
+                let Some(answer) = answer else { return Ok(too_large(Tracked::new(None, in_flight))) };
                 let mut response = answer.await?;
                 if move_on {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -92,7 +95,7 @@ impl House {
     }
 }
 
-fn too_many_fields<B>(body: Tracked<B>) -> Response<Tracked<B>> {
+fn too_large<B>(body: Tracked<B>) -> Response<Tracked<B>> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
     response

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, Version};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 
@@ -32,7 +33,14 @@ pub struct Limits {
     pub connections: usize,
     /// Connections at once from one address, IPv6 by /64.
     pub per_address: Option<PerAddress>,
+    /// Whose clients are proxies that ask yes or no: NGINX makes a 500 of a 400 or 431. A head over the limits comes to
+    /// the service with [`OverLimits`], to be denied in its words; what hyper cannot parse is a 403 (SEC-P12).
+    pub denies: bool,
 }
+
+/// Marks a request whose head is larger than its listener grants: to be denied unread.
+#[derive(Clone, Copy, Debug)]
+pub struct OverLimits;
 
 /// How many connections one address may hold, and who may hold any number: a proxy is one address.
 #[derive(Clone, Debug)]
@@ -58,6 +66,7 @@ impl Limits {
             window: 320 << 10,
             connections: 16_384,
             per_address: None,
+            denies: true,
         }
     }
 
@@ -70,13 +79,21 @@ impl Limits {
             window: 64 << 10,
             connections: 4096,
             per_address: Some(PerAddress { most: 128, exempt }),
+            denies: false,
             ..Self::check()
         }
     }
 
     /// For the ops plane: a few probes and scrapers.
     pub fn ops() -> Self {
-        Self { head_bytes: 16 << 10, streams: 16, window: 64 << 10, connections: 256, ..Self::check() }
+        Self { head_bytes: 16 << 10, streams: 16, window: 64 << 10, connections: 256, denies: false, ..Self::check() }
+    }
+
+    /// Whether a head that was parsed is as small as it must be. HTTP/1's bytes are bounded by the buffer.
+    pub(super) fn grant(&self, version: Version, headers: &HeaderMap) -> bool {
+        // As HTTP/2 counts (RFC 9113 section 6.5.2).
+        let bytes = || headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum::<usize>();
+        headers.len() <= self.head_fields && (version < Version::HTTP_2 || bytes() <= self.head_bytes)
     }
 
     /// How often a supervisor looks at a connection that needs nothing yet: the error of the times above.
@@ -91,6 +108,8 @@ impl Limits {
     }
 
     pub(super) fn protocols(&self) -> Builder<TokioExecutor> {
+        // What is over this h2 itself answers, with 431: where we deny, what is over the limit must first come to us.
+        let most = if self.denies { 2 * self.head_bytes } else { self.head_bytes };
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .http1()
@@ -103,7 +122,7 @@ impl Limits {
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(10))
-            .max_header_list_size(u32::try_from(self.head_bytes).unwrap_or(u32::MAX))
+            .max_header_list_size(u32::try_from(most).unwrap_or(u32::MAX))
             .max_concurrent_streams(self.streams)
             .max_send_buf_size(64 << 10)
             .initial_stream_window_size(self.window)

@@ -8,7 +8,13 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::listen::limits::Limits;
 use crate::listen::pulse::Pulse;
+
+/// How hyper's own answers to a head it cannot take begin, and how a denial does. The reason phrase behind says nothing
+/// to anyone (RFC 9112 section 4).
+const REFUSED: [&[u8]; 3] = [b"HTTP/1.1 400", b"HTTP/1.1 414", b"HTTP/1.1 431"];
+const DENIED: &[u8] = b"HTTP/1.1 403";
 
 /// How much a client may still send after we closed our side.
 const LINGER_BYTES: usize = 256 << 10;
@@ -26,13 +32,21 @@ pub(super) struct Watched {
     pulse: Arc<Pulse>,
     /// The most a client may send between two requests.
     unasked: u64,
+    /// [`Limits::denies`]. No service behind such a listener has an answer of [`REFUSED`].
+    denies: bool,
     /// Bytes thrown away since our side was closed; `None` while it is open.
     discarded: Option<usize>,
 }
 
 impl Watched {
-    pub(super) fn new(socket: Socket, pulse: Arc<Pulse>, unasked: u64) -> Self {
-        Self { socket, pulse, unasked, discarded: None }
+    pub(super) fn new(socket: Socket, pulse: Arc<Pulse>, limits: &Limits) -> Self {
+        Self { socket, pulse, unasked: limits.unasked(), denies: limits.denies, discarded: None }
+    }
+
+    /// hyper refuses without asking anyone; only here can its answer still become a denial (SEC-P12). The same number of
+    /// bytes, so the rest of the answer follows as it is.
+    fn worded<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.denies && REFUSED.iter().any(|refused| bytes.starts_with(refused)) { DENIED } else { bytes }
     }
 }
 
@@ -58,6 +72,7 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let bytes = self.worded(bytes);
         let written = on_socket!(self.as_mut(), stream => Pin::new(stream).poll_write(cx, bytes));
         self.pulse.wrote(written.is_pending());
         written
@@ -68,6 +83,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let denied = [io::IoSlice::new(DENIED)];
+        let refused = parts.first().is_some_and(|first| self.worded(first) == DENIED);
+        let parts = if refused { &denied } else { parts };
         let written = on_socket!(self.as_mut(), stream => Pin::new(stream).poll_write_vectored(cx, parts));
         self.pulse.wrote(written.is_pending());
         written

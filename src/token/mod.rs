@@ -1,5 +1,6 @@
 //! The words of tokens: subject, session, token id, claims. What a token *is*, apart from how it is signed or stored.
 
+pub mod bearer;
 pub mod explain;
 pub mod json;
 pub mod jws;

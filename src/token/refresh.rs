@@ -4,12 +4,14 @@
 //! store keeps only the digest, makes the server's secret alone useless (SEC-R9). The successor of a token is derived,
 //! not drawn, so a retry inside the grace window is answered with the very same token.
 
-use crate::secret::{Digest, MacKey, base64url, from_base64url, random_bytes};
+use crate::secret::{Digest, MacKey, Secret, base64url, from_base64url, random_bytes};
 use crate::token::{Generation, SessionId, TokenError};
 
 const PREFIX: &str = "dwr_";
 const SALT: usize = 16;
 const MAC: usize = 16;
+/// What the MACs' key is derived under; changing it voids every refresh token there is.
+const LABEL: &str = "refresh token";
 const BODY: usize = SessionId::BYTES + 4 + SALT;
 
 /// The session's own random bytes, the same in every generation of its refresh tokens.
@@ -43,6 +45,11 @@ pub struct RefreshToken {
 
 impl RefreshToken {
     pub const LENGTH: usize = PREFIX.len() + (BODY + MAC) / 3 * 4;
+
+    /// What refresh tokens are authenticated with.
+    pub fn key(secret: &Secret) -> MacKey {
+        secret.derive(LABEL)
+    }
 
     /// Whether the text claims to be a refresh token; says nothing about its being genuine.
     pub fn looks_like_one(text: &str) -> bool {
@@ -93,11 +100,10 @@ fn authenticated(body: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
     use crate::token::SubjectTag;
 
     fn key(byte: u8) -> MacKey {
-        Secret::new(vec![byte; 32]).derive("refresh")
+        RefreshToken::key(&Secret::new(vec![byte; 32]))
     }
 
     fn token() -> RefreshToken {

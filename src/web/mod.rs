@@ -3,7 +3,6 @@
 //! `app` makes a [`Desk`] and serves its [`router`](router::router) through `listen::routed`, which puts the peer's address
 //! into each request.
 
-pub mod bearer;
 pub mod body;
 pub mod problem;
 pub mod request_id;

@@ -150,6 +150,13 @@ async fn what_is_too_long_or_does_not_decode_is_denied_and_never_an_rpc_error() 
     let response = check(&door, about(http("/a", &[("authorization", "Bearer good"), ("x", &fits)]))).await;
     assert_eq!(response.status.unwrap().code, 0);
 
+    let mut request = tonic::Request::new(about(http("/a", &[("authorization", "Bearer good")])));
+    for _ in 0..101 {
+        request.metadata_mut().append("x", "y".parse().unwrap());
+    }
+    let response = AuthorizationClient::new(channel(&door).await).check(request).await.expect("an RPC status OK");
+    assert_eq!(denial(response.get_ref()), (7, 403, "bad_path".into()), "the call's own head");
+
     for body in
         [&b""[..], b"\0\0", b"\0\0\0\0\x02\xff\xff", b"\x01\0\0\0\x01a", b"\0\0\0\0\x09abc", b"\0\0\0\0\0\0\0\0\0\0"]
     {

@@ -64,21 +64,49 @@ async fn an_idle_connection_outlives_the_time_a_head_may_take() {
 // SEC-D1
 #[tokio::test]
 async fn a_head_that_is_too_long_or_has_too_many_fields_is_refused() {
+    let public = Door::with(with(Limits::public(networks(&["127.0.0.0/8"])))).await;
+    let fits = format!("X: {}", "a".repeat(15 << 10));
+    assert_eq!(public.ask(CHECK, &["Host: x", &fits]).await.status, 401);
+    let long = format!("X: {}", "a".repeat(17 << 10));
+    assert_eq!(public.ask(CHECK, &["Host: x", &long]).await.status, 431);
+    assert_eq!(public.ask(CHECK, &[&["Host: x"][..], &["X: y"; 100]].concat()).await.status, 431);
+    assert_eq!(public.ask(CHECK, &["Host: x", "no field"]).await.status, 400);
+    assert_eq!(h2c(&public, |request| many(request, 100)).await.0, 401);
+    assert_eq!(h2c(&public, |request| many(request, 101)).await.0, 431);
+}
+
+// SEC-P12, SEC-D1: NGINX makes a 500 of a 431 or 400
+#[tokio::test]
+async fn a_check_whose_head_is_too_large_or_malformed_is_denied() {
     let door = Door::open().await;
     let fits = format!("X: {}", "a".repeat(60 << 10));
     assert_eq!(door.ask(CHECK, &["Host: x", &fits]).await.status, 401);
     let long = format!("X: {}", "a".repeat(80 << 10));
-    assert_eq!(door.ask(CHECK, &["Host: x", &long]).await.status, 431);
-    assert_eq!(door.ask(CHECK, &[&["Host: x"][..], &["X: y"; 100]].concat()).await.status, 431);
+    assert_eq!(door.ask(CHECK, &["Host: x", &long]).await.status, 403);
+    assert_eq!(door.ask(CHECK, &[&["Host: x"][..], &["X: y"; 100]].concat()).await.status, 403);
+    for malformed in ["no field", "A B: c", "X: \0", "Content-Length: x", "Transfer-Encoding: gzip"] {
+        let answer = door.ask(CHECK, &["Host: x", malformed]).await;
+        assert_eq!((answer.status, answer.body.as_str()), (403, ""), "{malformed:?}");
+    }
+    for line in ["G(T /check/nginx", "GET /check/nginx\u{7f}", "GET nowhere", &format!("GET /{}", "a".repeat(80 << 10))]
+    {
+        assert_eq!(door.ask(line, &["Host: x"]).await.status, 403, "{:.20}", line);
+    }
+    // After an answer on the same connection as before it.
+    let mut kept = door.connect().await;
+    assert_eq!(kept.ask(CHECK, &["Host: x"]).await.status, 401);
+    assert_eq!(kept.ask(CHECK, &["no field"]).await.status, 403);
+    kept.closed().await;
 
-    let public = Door::with(with(Limits::public(networks(&["127.0.0.0/8"])))).await;
-    let long = format!("X: {}", "a".repeat(17 << 10));
-    assert_eq!(public.ask(CHECK, &["Host: x", &long]).await.status, 431);
+    assert_eq!(h2c(&door, |request| many(request, 100)).await.0, 401);
+    assert_eq!(h2c(&door, |request| many(request, 101)).await.0, 403);
+    assert_eq!(h2c(&door, |request| request.header("x", "a".repeat(60 << 10))).await.0, 401);
+    assert_eq!(h2c(&door, |request| request.header("x", "a".repeat(66 << 10))).await.0, 403);
+    assert!(door.book.last().unwrap().starts_with("GET"), "what was within the limits was asked");
+}
 
-    let (status, _) = h2c(&door, |request| (0..100).fold(request, |request, _| request.header("x", "y"))).await;
-    assert_eq!(status, 401);
-    let (status, _) = h2c(&door, |request| (0..101).fold(request, |request, _| request.header("x", "y"))).await;
-    assert_eq!(status, 431);
+fn many(request: http::request::Builder, fields: usize) -> http::request::Builder {
+    (0..fields).fold(request, |request, _| request.header("x", "y"))
 }
 
 async fn h2c(door: &Door, make: impl FnOnce(http::request::Builder) -> http::request::Builder) -> (u16, Bytes) {

@@ -24,6 +24,7 @@ use doorward::state::{Entry, Hears, Lookups, Question, Standing};
 use doorward::token::SessionId;
 use doorward::token::jwt::{OwnKeys, OwnProfile, Signer, Verifier};
 use doorward::token::keys::{self, KeyRing, RingRules};
+use doorward::token::refresh::RefreshToken;
 use doorward::web::router::router;
 use doorward::web::{Authenticates, Desk};
 use doorward::{database, issue};
@@ -109,7 +110,7 @@ pub async fn plane_with(settings: Settings) -> Plane {
     let signer = Arc::new(Signer::new(ring.clone()));
     let verifier = Arc::new(own_verifier(&ring, &settings));
     let heard = Arc::new(Heard::default());
-    let refresh_key = ring.secret().derive("refresh token");
+    let refresh_key = RefreshToken::key(ring.secret());
     let issuer = Arc::new(Issuer::new(Parts {
         sessions: store.clone(),
         signer,
@@ -245,4 +246,23 @@ pub fn post(path: &str, body: impl Into<Body>) -> Request<Body> {
 pub fn bearing(method: &str, path: &str, token: &str) -> Request<Body> {
     let request = Request::builder().method(method).uri(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
     request.body(Body::empty()).expect("a request")
+}
+
+/// Awaits all at once, in one task.
+pub async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting: Vec<_> = futures.map(Box::pin).map(Some).collect();
+    let mut done = Vec::new();
+    std::future::poll_fn(|context| {
+        for place in &mut waiting {
+            if let Some(future) = place
+                && let std::task::Poll::Ready(output) = future.as_mut().poll(context)
+            {
+                done.push(output);
+                *place = None;
+            }
+        }
+        if waiting.iter().all(Option::is_none) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    done
 }

@@ -81,6 +81,11 @@ impl Doorward {
         Request::post("/refresh", &json!({"refresh": refresh})).send(self.public)
     }
 
+    /// Asks as NGINX does, about a GET of `/`.
+    pub fn check(&self, token: &str) -> Reply {
+        question(token).send(self.check)
+    }
+
     pub fn logout(&self, bearer: &str) -> Reply {
         Request::new("POST", "/logout").header("Content-Length", "0").bearer(bearer).send(self.public)
     }
@@ -93,6 +98,11 @@ impl Pair {
         let token = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("no {name} in {body}")).to_owned();
         Self { access: token("access"), refresh: token("refresh") }
     }
+}
+
+/// What NGINX asks about a GET of `/` with this token.
+pub fn question(token: &str) -> Request {
+    Request::get("/check/nginx").header("X-Original-Method", "GET").header("X-Original-URI", "/").bearer(token)
 }
 
 /// The binary, with none of the machine's own `DOORWARD__…` in its environment.

@@ -16,3 +16,4 @@ pub mod redis;
 pub mod shipped;
 pub mod tools;
 pub mod upstream;
+pub mod wait;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
 
 /// An address on 127.0.0.1 that nothing listens on.
-pub fn free() -> SocketAddr {
+pub(crate) fn free() -> SocketAddr {
     let mut given = GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let given = given.get_or_insert_default();
     loop {

@@ -4,12 +4,14 @@
 #![allow(dead_code)]
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use super::ports;
 
 /// The default user's password.
 pub(crate) const PASSWORD: &str = "s3cret/of:tests";
@@ -45,7 +47,7 @@ impl RedisServer {
         let mut server = Self {
             child: None,
             dir: tempfile::tempdir().expect("a temporary directory"),
-            port: free_port(),
+            port: ports::free().port(),
             tls_port: None,
             options,
         };
@@ -58,8 +60,8 @@ impl RedisServer {
         let mut server = Self {
             child: None,
             dir: tempfile::tempdir().expect("a temporary directory"),
-            port: free_port(),
-            tls_port: Some(free_port()),
+            port: ports::free().port(),
+            tls_port: Some(ports::free().port()),
             options: Vec::new(),
         };
         make_certificates(server.dir.path());
@@ -209,7 +211,8 @@ impl RedisServer {
             .args(["--unixsocket", &self.socket().display().to_string(), "--unixsocketperm", "700"])
             .args(["--dir", &self.dir.path().display().to_string(), "--requirepass", PASSWORD])
             .args(["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no"])
-            .args(["--repl-diskless-sync-delay", "0", "--loglevel", "warning"])
+            // A primary counts its replica's first acknowledgement once it has sent it something: a ping, if nothing else.
+            .args(["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--loglevel", "warning"])
             .args(&self.options)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -242,7 +245,7 @@ pub(crate) struct Sentinel {
 impl Sentinel {
     pub(crate) fn start(primary: &RedisServer) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let (port, conf) = (free_port(), dir.path().join("sentinel.conf"));
+        let (port, conf) = (ports::free().port(), dir.path().join("sentinel.conf"));
         let text = format!(
             "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {} 1\n\
              sentinel auth-pass main {PASSWORD}\nsentinel down-after-milliseconds main 500\n\
@@ -281,11 +284,6 @@ impl Drop for Sentinel {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it has an address").port()
 }
 
 fn make_certificates(dir: &Path) {

@@ -7,24 +7,25 @@ use doorward::secret::Digest;
 use doorward::state::{Cause, Question, Session, Sessions, Standing};
 use doorward::token::{SubjectTag, TokenId};
 
-use crate::kit::{end, every_store, lives, ms, open, pass, salt, standing, tag_of};
+use crate::kit::{end, lives, ms, on_every_store, open, pass, salt, standing, tag_of};
 
 // SEC-S4
 #[tokio::test]
 async fn an_end_holds_and_can_be_repeated() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         let other = open(&*store.state, "alice").await;
         assert!(end(&*store.state, &session).await, "{}", store.name);
         assert!(!end(&*store.state, &session).await, "{}", store.name);
         assert!(!lives(&*store.state, &session).await, "{}", store.name);
         assert!(lives(&*store.state, &other).await, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_refresh_tokens_salt_ends_its_own_session_only() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         let wrong = Digest::of(b"wrong");
         let end = |salt: Digest| {
@@ -36,13 +37,14 @@ async fn a_refresh_tokens_salt_ends_its_own_session_only() {
         assert_eq!(end(salt()).await.as_deref(), Some("alice"), "{}", store.name);
         assert_eq!(end(salt()).await, None, "{}", store.name);
         assert!(!lives(&*store.state, &session).await, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 // SEC-S4
 #[tokio::test]
 async fn ending_a_subject_ends_all_its_sessions_and_raises_its_epoch() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let before = open(&*store.state, "alice").await;
         open(&*store.state, "alice").await;
         let bob = open(&*store.state, "bob").await;
@@ -68,7 +70,8 @@ async fn ending_a_subject_ends_all_its_sessions_and_raises_its_epoch() {
         assert!(lives(&*store.state, &after).await, "{}", store.name);
         let forged = Session { epoch: before.epoch, ..after };
         assert_eq!(standing(&*store.state, &forged).await, Standing::Dead, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 async fn foreign(state: &dyn Sessions, tag: SubjectTag, jti: Option<&str>, issued: Option<u64>) -> bool {
@@ -82,7 +85,7 @@ async fn foreign(state: &dyn Sessions, tag: SubjectTag, jti: Option<&str>, issue
 
 #[tokio::test]
 async fn a_foreign_subject_is_denied_as_issued_until_then() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let (tag, other) = (SubjectTag::of("https://idp", "alice"), SubjectTag::of("https://idp", "bob"));
         let now = SystemClock.now().0;
         assert!(foreign(&*store.state, tag, Some("t"), Some(now)).await, "{}", store.name);
@@ -93,12 +96,13 @@ async fn a_foreign_subject_is_denied_as_issued_until_then() {
         assert!(!foreign(&*store.state, tag, None, None).await, "{}: without iat", store.name);
         assert!(foreign(&*store.state, tag, Some("t"), Some(now + 10)).await, "{}", store.name);
         assert!(foreign(&*store.state, other, Some("t"), Some(now - 10)).await, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_denied_token_is_dead_and_no_other() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         let (denied, other) = (TokenId::fresh(), TokenId::fresh());
         let until = SystemClock.now().plus(Duration::from_secs(60));
@@ -115,17 +119,19 @@ async fn a_denied_token_is_dead_and_no_other() {
         store.state.deny_token(tag, &odd, until).await.unwrap().sure().unwrap();
         assert!(!foreign(&*store.state, tag, Some(odd.as_str()), None).await, "{}", store.name);
         assert!(foreign(&*store.state, tag, Some("another"), None).await, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_foreign_denial_is_forgotten_after_the_longest_life_of_a_token() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let tag = SubjectTag::of("https://idp", "alice");
         let now = SystemClock.now().0;
         store.state.end_subject(tag, Cause::Admin, ms(300)).await.unwrap().sure().unwrap();
         assert!(!foreign(&*store.state, tag, None, Some(now - 10)).await, "{}", store.name);
         pass(ms(350)).await;
         assert!(foreign(&*store.state, tag, None, Some(now - 10)).await, "{}", store.name);
-    }
+    })
+    .await;
 }

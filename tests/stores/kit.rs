@@ -1,7 +1,7 @@
 //! What the tests of stores share: every store, sessions to open, and questions to ask.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use doorward::clock::SystemClock;
 use doorward::metrics::Metrics;
@@ -25,25 +25,28 @@ pub(crate) struct Store {
     _dir: Option<TempDir>,
 }
 
-/// Each store, fresh and empty.
-pub(crate) async fn every_store() -> Vec<Store> {
+/// Runs a promise on each store, fresh and empty; on all of them at once, since they mostly wait.
+pub(crate) async fn on_every_store(promise: impl AsyncFn(Store)) {
+    let has_redis = available();
+    let redis_at = async |name, start: fn() -> RedisServer, url: fn(&RedisServer) -> String| {
+        if has_redis {
+            let server = tokio::task::spawn_blocking(start).await.expect("it starts");
+            let state = Arc::new(redis(&url(&server)).await);
+            promise(Store { name, state, _server: Some(server), _dir: None }).await;
+        }
+    };
+    let sqlite_at = async |name, url: &str, dir| {
+        promise(Store { name, state: Arc::new(sqlite(url).await), _server: None, _dir: dir }).await;
+    };
     let dir = directory();
     let file = format!("sqlite:{}", dir.path().join("d.db").display());
-    let mut stores = vec![
-        Store { name: "SQLite in a file", state: Arc::new(sqlite(&file).await), _server: None, _dir: Some(dir) },
-        Store { name: "SQLite in memory", state: Arc::new(sqlite("sqlite::memory:").await), _server: None, _dir: None },
-    ];
-    if available() {
-        for (name, server, url) in [
-            ("Redis with a password", RedisServer::start(), RedisServer::url as fn(&RedisServer) -> String),
-            ("Redis on a Unix socket", RedisServer::start(), RedisServer::unix_url),
-            ("Redis Cluster", RedisServer::start_cluster(), RedisServer::cluster_url),
-        ] {
-            let state = Arc::new(redis(&url(&server)).await);
-            stores.push(Store { name, state, _server: Some(server), _dir: None });
-        }
-    }
-    stores
+    tokio::join!(
+        sqlite_at("SQLite in a file", &file, Some(dir)),
+        sqlite_at("SQLite in memory", "sqlite::memory:", None),
+        redis_at("Redis with a password", RedisServer::start, RedisServer::url),
+        redis_at("Redis on a Unix socket", RedisServer::start, RedisServer::unix_url),
+        redis_at("Redis Cluster", RedisServer::start_cluster, RedisServer::cluster_url),
+    );
 }
 
 /// A directory for a database: in memory where the system has that, so that a busy disk does not decide a test. Every write
@@ -128,4 +131,16 @@ pub(crate) async fn pass(span: Duration) {
 
 pub(crate) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+/// Asks again until there is an answer; fails the test where none comes in time.
+pub(crate) async fn eventually<T>(what: &str, within: Duration, ask: impl AsyncFn() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(begun.elapsed() < within, "still waiting for {what} after {:?}", begun.elapsed());
+        tokio::time::sleep(ms(20)).await;
+    }
 }

@@ -7,7 +7,7 @@ use doorward::clock::{Clock, SystemClock};
 use doorward::state::{Cause, Entry, LogBatch, Position, Sessions};
 use doorward::token::{Generation, TokenId};
 
-use crate::kit::{RULES, end, every_store, ms, open, pass, salt, tag_of};
+use crate::kit::{RULES, end, ms, on_every_store, open, pass, salt, tag_of};
 
 pub(crate) async fn start(state: &dyn Sessions) -> Position {
     state.read_log(None, Duration::from_secs(5)).await.unwrap().position
@@ -19,7 +19,7 @@ pub(crate) async fn read(state: &dyn Sessions, after: &Position) -> LogBatch {
 
 #[tokio::test]
 async fn without_a_position_the_logs_end_is_answered_at_once_as_a_gap() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         end(&*store.state, &session).await;
         let asked = Instant::now();
@@ -28,13 +28,14 @@ async fn without_a_position_the_logs_end_is_answered_at_once_as_a_gap() {
         assert!(batch.gap && batch.entries.is_empty(), "{}: {batch:?}", store.name);
         assert!(SystemClock.now().0.abs_diff(batch.store_began.0) < 5, "{}", store.name);
         assert_eq!(read(&*store.state, &batch.position).await.entries, [], "{}", store.name);
-    }
+    })
+    .await;
 }
 
 // SEC-S1
 #[tokio::test]
 async fn everything_that_ends_or_is_denied_is_told() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let state = &*store.state;
         let position = start(state).await;
         let ended = open(state, "a").await;
@@ -74,13 +75,14 @@ async fn everything_that_ends_or_is_denied_is_told() {
         for (told, (exact, wide)) in batch.entries.iter().zip(&expected) {
             assert!(told == exact || told == wide, "{}: {told:?}", store.name);
         }
-    }
+    })
+    .await;
 }
 
 // SEC-S3
 #[tokio::test]
 async fn a_reader_goes_on_where_it_stopped_and_misses_nothing() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let mut position = start(&*store.state).await;
         for round in 0..3 {
             let mut sessions = Vec::new();
@@ -99,12 +101,13 @@ async fn a_reader_goes_on_where_it_stopped_and_misses_nothing() {
         }
         let quiet = read(&*store.state, &position).await;
         assert!(!quiet.gap && quiet.entries.is_empty() && quiet.position == position, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn more_entries_than_one_answer_holds_come_in_order() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let mut position = start(&*store.state).await;
         for n in 0..1200 {
             store.state.announce(&Entry::Key(n.to_string())).await.unwrap().sure().unwrap();
@@ -118,12 +121,13 @@ async fn more_entries_than_one_answer_holds_come_in_order() {
         }
         let expected: Vec<_> = (0..1200).map(|n| Entry::Key(n.to_string())).collect();
         assert_eq!(told, expected, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_waiting_reader_hears_at_once_and_a_quiet_log_answers_when_the_wait_is_over() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let position = start(&*store.state).await;
         let session = open(&*store.state, "alice").await;
         let (state, from) = (Arc::clone(&store.state), position.clone());
@@ -138,17 +142,19 @@ async fn a_waiting_reader_hears_at_once_and_a_quiet_log_answers_when_the_wait_is
         let quiet = store.state.read_log(Some(&batch.position), ms(300)).await.unwrap();
         assert!(quiet.entries.is_empty() && !quiet.gap, "{}", store.name);
         assert!(asked.elapsed() >= ms(290), "{}: {:?}", store.name, asked.elapsed());
-    }
+    })
+    .await;
 }
 
 // SEC-S3
 #[tokio::test]
 async fn a_position_of_another_store_is_a_gap() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         for text in ["", "nonsense", "other 0", "id:1 repl.run 0-0", "id:1 repl.run x"] {
             let batch = read(&*store.state, &Position(text.into())).await;
             assert!(batch.gap, "{}: {text:?}", store.name);
             assert!(!read(&*store.state, &batch.position).await.gap, "{}", store.name);
         }
-    }
+    })
+    .await;
 }

@@ -9,7 +9,7 @@ use doorward::state::redis::RedisState;
 use doorward::state::{Cause, Lookups, Question, Rotation, SessionRules, Sessions, Settings, StateError};
 use doorward::token::{Generation, TokenId};
 
-use crate::kit::{RULES, end, lives, ms, new_session, open, redis, salt, tag_of};
+use crate::kit::{RULES, end, eventually, lives, ms, new_session, open, redis, salt, tag_of};
 use crate::log::{read, start};
 use crate::redis::{RedisServer, available};
 
@@ -22,11 +22,11 @@ fn question() -> Question {
 
 /// Waits until the store answers again; 5 s are promised (SEC-F1).
 pub(crate) async fn recovers(state: &RedisState) {
-    let start = Instant::now();
-    while state.standing(&question()).await.is_err() || state.open(&new_session("back"), &RULES).await.is_err() {
-        assert!(start.elapsed() < Duration::from_secs(5), "not back after {:?}", start.elapsed());
-        tokio::time::sleep(ms(20)).await;
-    }
+    let answers = async || {
+        state.standing(&question()).await.ok()?;
+        state.open(&new_session("back"), &RULES).await.ok()
+    };
+    eventually("the store", Duration::from_secs(5), answers).await;
 }
 
 // SEC-F1
@@ -75,14 +75,8 @@ async fn a_killed_redis_is_noticed_at_once_and_its_restart_is_a_gap() {
     server.restart();
     recovers(&state).await;
     assert!(lives(&state, &session).await, "it was kept on disk");
-    let begun = Instant::now();
-    let batch = loop {
-        match state.read_log(Some(&position), Duration::ZERO).await {
-            Ok(batch) => break batch,
-            Err(_) => tokio::time::sleep(ms(20)).await,
-        }
-        assert!(begun.elapsed() < Duration::from_secs(5), "the log is not back");
-    };
+    let ask = async || state.read_log(Some(&position), Duration::ZERO).await.ok();
+    let batch = eventually("the log", Duration::from_secs(5), ask).await;
     assert!(batch.gap);
     assert!(!read(&state, &batch.position).await.gap);
 }
@@ -261,7 +255,7 @@ async fn a_full_or_read_only_redis_refuses_writes_and_still_answers_questions() 
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
     recovers(&state).await;
 
-    let nowhere = crate::redis::free_port().to_string();
+    let nowhere = crate::ports::free().port().to_string();
     server.cli(&["REPLICAOF", "127.0.0.1", &nowhere]);
     assert!(state.end(&session.sid, Cause::Logout).await.is_err());
     server.cli(&["REPLICAOF", "NO", "ONE"]);

@@ -3,15 +3,23 @@
 use std::time::{Duration, Instant};
 
 use doorward::state::redis::RedisState;
-use doorward::state::{Cause, Entry, Lookups, Opened, Rotation, SessionRules, Sessions, Settings, StateError, Written};
-use doorward::token::Generation;
+use doorward::state::{
+    Cause, Entry, Lookups, Opened, Position, Rotation, Session, SessionRules, Sessions, Settings, StateError, Written,
+};
+use doorward::token::{Generation, SubjectTag};
 
-use crate::kit::{RULES, end, lives, ms, new_session, open, redis, redis_with, salt};
+use crate::kit::{RULES, end, eventually, lives, ms, new_session, open, redis, redis_with, salt};
 use crate::log::{read, start};
 use crate::redis::{RedisServer, Sentinel, available};
 
 async fn waiting_for_one(server: &RedisServer) -> RedisState {
     redis_with(&Settings { url: server.url(), wait_replicas: 1, ..Settings::default() }).await
+}
+
+fn with_replica() -> (RedisServer, RedisServer) {
+    let primary = RedisServer::start();
+    let replica = RedisServer::start_replica_of(&primary);
+    (primary, replica)
 }
 
 // SEC-F5
@@ -52,8 +60,7 @@ async fn a_replica_that_hangs_delays_the_confirmation_and_a_repeated_logout_gets
     if !available() {
         return;
     }
-    let server = RedisServer::start();
-    let replica = RedisServer::start_replica_of(&server);
+    let (server, replica) = with_replica();
     let state = waiting_for_one(&server).await;
     let first = open(&state, "alice").await;
     assert!(end(&state, &first).await);
@@ -78,8 +85,7 @@ async fn a_replay_is_told_though_the_replica_that_should_confirm_its_end_hangs()
     if !available() {
         return;
     }
-    let server = RedisServer::start();
-    let replica = RedisServer::start_replica_of(&server);
+    let (server, replica) = with_replica();
     let state = waiting_for_one(&server).await;
     let session = open(&state, "alice").await;
     let rules = SessionRules { grace: ms(0), ..RULES };
@@ -110,39 +116,45 @@ async fn a_failover_from_a_frozen_primary_is_followed_too() {
 }
 
 async fn fail_over(strike: fn(&mut RedisServer)) {
-    let mut primary = RedisServer::start();
-    let replica = RedisServer::start_replica_of(&primary);
+    let (mut primary, replica) = with_replica();
     let sentinel = Sentinel::start(&primary);
     let state = redis_with(&Settings { url: sentinel.url(), wait_replicas: 1, ..Settings::default() }).await;
     let session = open(&state, "alice").await;
     let ended = open(&state, "alice").await;
     // 503 asks to try again; confirmed, the replica has seen it and all before it.
-    let begun = Instant::now();
-    while let Err(error) = state.end(&ended.sid, Cause::Logout).await.and_then(Written::sure) {
-        assert!(begun.elapsed() < Duration::from_secs(5), "{error}");
-    }
+    let confirmed = async || state.end(&ended.sid, Cause::Logout).await.and_then(Written::sure).ok();
+    eventually("a confirmed logout", Duration::from_secs(5), confirmed).await;
     let position = start(&state).await;
     strike(&mut primary);
-    let begun = Instant::now();
-    let rotated = loop {
-        if let Ok(rotation) = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await {
-            break rotation;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "the failover was not followed");
-        tokio::time::sleep(ms(50)).await;
-    };
+    let rotate = async || state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.ok();
+    let rotated = eventually("the failover", Duration::from_secs(20), rotate).await;
     assert!(matches!(rotated, Rotation::Rotated(_)), "{rotated:?}");
     replica.wait_until("it is primary", || replica.cli(&["ROLE"]).starts_with("master"));
-    let batch = loop {
-        if let Ok(batch) = state.read_log(Some(&position), Duration::ZERO).await {
-            break batch;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(25), "the log was not found again");
-        tokio::time::sleep(ms(50)).await;
-    };
+    let read = async || state.read_log(Some(&position), Duration::ZERO).await.ok();
+    let batch = eventually("the log", Duration::from_secs(5), read).await;
     assert!(batch.gap, "another primary");
     crate::redis_faults::recovers(&state).await;
     assert!(!lives(&state, &ended).await);
+}
+
+struct Cluster {
+    server: RedisServer,
+    state: RedisState,
+    session: Session,
+    tag: SubjectTag,
+    /// The key that says what the log has yet to be told of that subject.
+    debt: String,
+    position: Position,
+}
+
+impl Cluster {
+    async fn with_a_session() -> Self {
+        let server = RedisServer::start_cluster();
+        let state = redis(&server.cluster_url()).await;
+        let session = open(&state, "alice").await;
+        let (tag, position) = (session.sid.tag(), start(&state).await);
+        Self { server, state, session, tag, debt: format!("dw:{{{tag}}}:z"), position }
+    }
 }
 
 // On a cluster the log is the second step: what could not write it pays later.
@@ -151,13 +163,8 @@ async fn an_end_whose_log_entry_was_lost_on_a_cluster_is_told_by_the_next_step_o
     if !available() {
         return;
     }
-    let server = RedisServer::start_cluster();
-    let state = redis(&server.cluster_url()).await;
-    let session = open(&state, "alice").await;
-    let tag = session.sid.tag();
-    let position = start(&state).await;
+    let Cluster { server, state, session, tag, debt, position } = Cluster::with_a_session().await;
     // As a crash between the steps leaves it.
-    let debt = format!("dw:{{{tag}}}:z");
     server.cli(&["SET", &debt, "1", "PX", "60000"]);
     server.cli(&["DEL", &format!("dw:{{{tag}}}:s:{}", session.sid), &format!("dw:{{{tag}}}:i")]);
     let rotation = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.unwrap();
@@ -172,21 +179,13 @@ async fn an_end_that_could_not_be_told_on_a_cluster_is_told_later_without_anothe
     if !available() {
         return;
     }
-    let server = RedisServer::start_cluster();
-    let state = redis(&server.cluster_url()).await;
-    let session = open(&state, "alice").await;
-    let tag = session.sid.tag();
-    let position = start(&state).await;
+    let Cluster { server, state, session, tag, debt, position } = Cluster::with_a_session().await;
     server.cli(&["ACL", "SETUSER", "default", "-xadd"]);
     let answer = state.end(&session.sid, Cause::Logout).await.unwrap();
     assert!(answer.done && answer.confirmed.is_err(), "{answer:?}");
     server.cli(&["ACL", "SETUSER", "default", "+xadd"]);
     let batch = state.read_log(Some(&position), Duration::from_secs(10)).await.unwrap();
     assert_eq!(batch.entries, [Entry::Subject(tag)]);
-    let debt = format!("dw:{{{tag}}}:z");
-    let begun = Instant::now();
-    while server.cli(&["EXISTS", &debt]) != "0" {
-        assert!(begun.elapsed() < Duration::from_secs(5), "not paid");
-        tokio::time::sleep(ms(20)).await;
-    }
+    eventually("the payment", Duration::from_secs(5), async || (server.cli(&["EXISTS", &debt]) == "0").then_some(()))
+        .await;
 }

@@ -7,7 +7,7 @@ use doorward::state::{Cause, Rotation, Session, SessionRules, Sessions};
 use doorward::token::Generation;
 use tokio::task::JoinSet;
 
-use crate::kit::{RULES, every_store, lives, ms, open, open_by, pass, salt};
+use crate::kit::{RULES, lives, ms, on_every_store, open, open_by, pass, salt};
 
 async fn rotate(state: &dyn Sessions, session: &Session, shown: u32, rules: &SessionRules) -> Rotation {
     state.rotate(&session.sid, Generation(shown), &salt(), rules).await.unwrap()
@@ -20,7 +20,7 @@ fn reused() -> Rotation {
 
 #[tokio::test]
 async fn the_current_generation_rotates_and_the_absolute_end_stays() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         for shown in 0..3 {
             let Rotation::Rotated(rotated) = rotate(&*store.state, &session, shown, &RULES).await else {
@@ -31,14 +31,15 @@ async fn the_current_generation_rotates_and_the_absolute_end_stays() {
             assert_eq!(rotated.holder, session.holder, "{}", store.name);
             assert_eq!(rotated.epoch, session.epoch, "{}", store.name);
         }
-    }
+    })
+    .await;
 }
 
 // SEC-R2
 #[tokio::test]
 async fn the_previous_generation_repeats_within_the_window_which_retries_do_not_extend() {
     let rules = SessionRules { grace: ms(900), ..RULES };
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         rotate(&*store.state, &session, 0, &rules).await;
         for _ in 0..2 {
@@ -52,23 +53,25 @@ async fn the_previous_generation_repeats_within_the_window_which_retries_do_not_
         assert_eq!(rotate(&*store.state, &session, 0, &rules).await, reused(), "{}", store.name);
         assert!(!lives(&*store.state, &session).await, "{}", store.name); // SEC-R8
         assert_eq!(rotate(&*store.state, &session, 1, &rules).await, Rotation::Unknown, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn without_grace_the_previous_generation_is_a_replay() {
     let rules = SessionRules { grace: ms(0), ..RULES };
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         rotate(&*store.state, &session, 0, &rules).await;
         assert_eq!(rotate(&*store.state, &session, 0, &rules).await, reused(), "{}", store.name);
-    }
+    })
+    .await;
 }
 
 // SEC-R7
 #[tokio::test]
 async fn an_older_generation_is_a_replay_inside_the_window_too() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         let other = open(&*store.state, "alice").await;
         rotate(&*store.state, &session, 0, &RULES).await;
@@ -76,13 +79,14 @@ async fn an_older_generation_is_a_replay_inside_the_window_too() {
         assert_eq!(rotate(&*store.state, &session, 0, &RULES).await, reused(), "{}", store.name);
         assert!(!lives(&*store.state, &session).await, "{}", store.name);
         assert!(lives(&*store.state, &other).await, "{}: another family died too", store.name); // SEC-R8
-    }
+    })
+    .await;
 }
 
 // SEC-R6
 #[tokio::test]
 async fn one_lost_write_is_caught_up_and_more_change_nothing() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         for shown in [2, 3, 1000] {
             assert_eq!(rotate(&*store.state, &session, shown, &RULES).await, Rotation::Lost, "{}", store.name);
@@ -94,13 +98,14 @@ async fn one_lost_write_is_caught_up_and_more_change_nothing() {
         let repeated = rotate(&*store.state, &session, 1, &RULES).await;
         assert!(matches!(repeated, Rotation::Repeated(ref s) if s.generation == Generation(2)), "{}", store.name);
         assert!(matches!(rotate(&*store.state, &session, 2, &RULES).await, Rotation::Rotated(_)), "{}", store.name);
-    }
+    })
+    .await;
 }
 
 // SEC-R9
 #[tokio::test]
 async fn another_salt_is_unknown_and_harms_nobody() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         rotate(&*store.state, &session, 0, &RULES).await;
         let other = Digest::of(b"other");
@@ -109,7 +114,8 @@ async fn another_salt_is_unknown_and_harms_nobody() {
             assert_eq!(answer, Rotation::Unknown, "{}", store.name);
         }
         assert!(matches!(rotate(&*store.state, &session, 1, &RULES).await, Rotation::Rotated(_)), "{}", store.name);
-    }
+    })
+    .await;
 }
 
 async fn rotate_100_times_at_once(state: &Arc<dyn Sessions>, session: &Session, rules: SessionRules) -> Vec<Rotation> {
@@ -124,7 +130,7 @@ async fn rotate_100_times_at_once(state: &Arc<dyn Sessions>, session: &Session, 
 // SEC-R1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_100_parallel_rotations_one_rotates_and_the_others_get_the_same() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         let rotations = rotate_100_times_at_once(&store.state, &session, RULES).await;
         let rotated = rotations.iter().filter(|r| matches!(r, Rotation::Rotated(_))).count();
@@ -133,26 +139,28 @@ async fn of_100_parallel_rotations_one_rotates_and_the_others_get_the_same() {
             .filter(|r| matches!(r, Rotation::Rotated(s) | Rotation::Repeated(s) if s.generation == Generation(1)))
             .count();
         assert_eq!((rotated, same), (1, 100), "{}", store.name);
-    }
+    })
+    .await;
 }
 
 // SEC-R1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_grace_exactly_one_of_100_succeeds() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         let rules = SessionRules { grace: ms(0), ..RULES };
         let rotations = rotate_100_times_at_once(&store.state, &session, rules).await;
         let refused = rotations.iter().filter(|r| matches!(r, Rotation::Reused { .. } | Rotation::Unknown)).count();
         let rotated = rotations.iter().filter(|r| matches!(r, Rotation::Rotated(_))).count();
         assert_eq!((rotated, refused), (1, 99), "{}", store.name);
-    }
+    })
+    .await;
 }
 
 // SEC-R5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_an_end_was_answered_no_rotation_in_flight_leaves_a_usable_session() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         for _ in 0..20 {
             let session = open(&*store.state, "alice").await;
             let (state, sid) = (Arc::clone(&store.state), session.sid);
@@ -167,14 +175,15 @@ async fn after_an_end_was_answered_no_rotation_in_flight_leaves_a_usable_session
                 assert_eq!(late, Rotation::Unknown, "{}", store.name);
             }
         }
-    }
+    })
+    .await;
 }
 
 // SEC-S6
 #[tokio::test]
 async fn a_rotation_counts_as_use_but_never_passes_the_absolute_end() {
     let rules = SessionRules { idle: ms(900), lifetime: ms(1800), ..RULES };
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open_by(&*store.state, "alice", &rules).await;
         pass(ms(600)).await;
         assert!(matches!(rotate(&*store.state, &session, 0, &rules).await, Rotation::Rotated(_)), "{}", store.name);
@@ -186,5 +195,6 @@ async fn a_rotation_counts_as_use_but_never_passes_the_absolute_end() {
         assert!(!lives(&*store.state, &session).await, "{}", store.name);
         // SEC-G3: told once, so it can be audited once.
         assert_eq!(rotate(&*store.state, &session, 2, &rules).await, Rotation::Unknown, "{}", store.name);
-    }
+    })
+    .await;
 }

@@ -8,11 +8,11 @@ use doorward::state::{AtLimit, Opened, SessionRules, Standing};
 use doorward::token::{Generation, SessionId};
 use tokio::task::JoinSet;
 
-use crate::kit::{RULES, end, every_store, lives, ms, new_session, open, open_by, pass, standing, tag_of};
+use crate::kit::{RULES, end, lives, ms, new_session, on_every_store, open, open_by, pass, standing, tag_of};
 
 #[tokio::test]
 async fn a_session_is_read_as_it_was_opened() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let new = new_session("alice");
         let before = SystemClock.now_millis();
         let Opened::Session { session, evicted, .. } = store.state.open(&new, &RULES).await.unwrap() else {
@@ -31,34 +31,37 @@ async fn a_session_is_read_as_it_was_opened() {
         };
         assert!(left <= RULES.idle && left > RULES.idle / 2, "{}", store.name);
         assert_eq!(ends, session.ends, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 // SEC-T20
 #[tokio::test]
 async fn a_session_never_opened_is_dead() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let mut session = open(&*store.state, "alice").await;
         session.sid = SessionId::fresh(tag_of("alice"));
         assert_eq!(standing(&*store.state, &session).await, Standing::Dead, "{}", store.name);
         assert_eq!(store.state.session(&session.sid).await.unwrap(), None, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 // SEC-R4
 #[tokio::test]
 async fn opening_the_same_session_again_gives_the_same_session() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let new = new_session("alice");
         let first = store.state.open(&new, &RULES).await.unwrap();
         assert_eq!(store.state.open(&new, &RULES).await.unwrap(), first, "{}", store.name);
         assert_eq!(store.state.sessions_of(tag_of("alice")).await.unwrap().len(), 1, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn lists_are_of_one_subject_oldest_first() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let mut opened = Vec::new();
         for _ in 0..3 {
             opened.push(open(&*store.state, "alice").await.sid);
@@ -72,7 +75,8 @@ async fn lists_are_of_one_subject_oldest_first() {
         assert_eq!(all.len(), 4, "{}", store.name);
         assert!(all.iter().any(|session| session.holder.subject == "bob"), "{}", store.name);
         assert_eq!(store.state.all_sessions(2).await.unwrap().len(), 2, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 async fn open_50_at_once(state: &Arc<dyn doorward::state::Sessions>, rules: SessionRules) -> Vec<Opened> {
@@ -87,7 +91,7 @@ async fn open_50_at_once(state: &Arc<dyn doorward::state::Sessions>, rules: Sess
 // SEC-S5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_limit_evicts_the_oldest_exactly_under_50_parallel_logins() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let first = open(&*store.state, "alice").await;
         pass(ms(2)).await;
         let opened = open_50_at_once(&store.state, RULES).await;
@@ -104,14 +108,15 @@ async fn the_limit_evicts_the_oldest_exactly_under_50_parallel_logins() {
         let left = store.state.sessions_of(tag_of("alice")).await.unwrap();
         assert_eq!(left.len(), 10, "{}", store.name);
         assert!(left.iter().all(|session| !evicted.contains(&session.sid)), "{}", store.name);
-    }
+    })
+    .await;
 }
 
 // SEC-S5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_limit_refuses_exactly_under_50_parallel_logins() {
     let rules = SessionRules { at_limit: AtLimit::Refuse, ..RULES };
-    for store in every_store().await {
+    on_every_store(async |store| {
         let opened = open_50_at_once(&store.state, rules).await;
         let refused = opened.iter().filter(|opened| **opened == Opened::LimitReached).count();
         assert_eq!(refused, 40, "{}", store.name);
@@ -119,13 +124,14 @@ async fn the_limit_refuses_exactly_under_50_parallel_logins() {
         let one = store.state.sessions_of(tag_of("alice")).await.unwrap().remove(0);
         end(&*store.state, &one).await;
         open_by(&*store.state, "alice", &rules).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn sessions_that_died_of_age_do_not_count_for_the_limit_and_0_is_no_limit() {
     let short = SessionRules { idle: ms(200), max_per_subject: 2, at_limit: AtLimit::Refuse, ..RULES };
-    for store in every_store().await {
+    on_every_store(async |store| {
         let unused =
             [open_by(&*store.state, "alice", &short).await.sid, open_by(&*store.state, "alice", &short).await.sid];
         pass(ms(250)).await;
@@ -141,14 +147,15 @@ async fn sessions_that_died_of_age_do_not_count_for_the_limit_and_0_is_no_limit(
             open_by(&*store.state, "bob", &unlimited).await;
         }
         assert_eq!(store.state.sessions_of(tag_of("bob")).await.unwrap().len(), 15, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 // SEC-S6
 #[tokio::test]
 async fn an_unused_session_ends_and_a_used_one_lives_on() {
     let rules = SessionRules { idle: ms(800), ..RULES };
-    for store in every_store().await {
+    on_every_store(async |store| {
         let used = open_by(&*store.state, "alice", &rules).await;
         let unused = open_by(&*store.state, "alice", &rules).await;
         pass(ms(500)).await;
@@ -160,14 +167,15 @@ async fn an_unused_session_ends_and_a_used_one_lives_on() {
         assert_eq!(store.state.session(&unused.sid).await.unwrap(), None, "{}", store.name);
         let last_seen = store.state.session(&used.sid).await.unwrap().unwrap().last_seen;
         assert!(last_seen.0.abs_diff(seen.0) < 100, "{}: seen {seen:?}, kept {last_seen:?}", store.name);
-    }
+    })
+    .await;
 }
 
 // SEC-R10
 #[tokio::test]
 async fn use_never_moves_the_absolute_end() {
     let rules = SessionRules { lifetime: ms(600), ..RULES };
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open_by(&*store.state, "alice", &rules).await;
         let tomorrow = SystemClock.now_millis().plus(RULES.lifetime);
         for at in [SystemClock.now_millis(), tomorrow] {
@@ -175,12 +183,13 @@ async fn use_never_moves_the_absolute_end() {
         }
         pass(ms(650)).await;
         assert!(!lives(&*store.state, &session).await, "{}", store.name);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn an_old_moment_of_use_never_shortens_a_life() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         let long_ago = Millis(SystemClock.now_millis().0 - 3_000_000);
         store.state.touch(&[(session.sid, long_ago)], RULES.idle).await.unwrap();
@@ -189,13 +198,14 @@ async fn an_old_moment_of_use_never_shortens_a_life() {
             panic!("{}: dead", store.name);
         };
         assert!(left > RULES.idle / 2, "{}: {left:?}", store.name);
-    }
+    })
+    .await;
 }
 
 // SEC-S6
 #[tokio::test]
 async fn use_never_brings_an_ended_session_back() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let session = open(&*store.state, "alice").await;
         let other = open(&*store.state, "alice").await;
         end(&*store.state, &session).await;
@@ -206,13 +216,14 @@ async fn use_never_brings_an_ended_session_back() {
         assert!(lives(&*store.state, &other).await, "{}", store.name);
         assert_eq!(store.state.all_sessions(10).await.unwrap().len(), 1, "{}", store.name);
         store.state.touch(&[], RULES.idle).await.unwrap();
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn many_sessions_are_touched_at_once() {
     let rules = SessionRules { max_per_subject: 0, ..RULES };
-    for store in every_store().await {
+    on_every_store(async |store| {
         let mut seen = Vec::new();
         for n in 0..300 {
             let session = open_by(&*store.state, &format!("user {}", n % 50), &rules).await;
@@ -224,14 +235,16 @@ async fn many_sessions_are_touched_at_once() {
             panic!("{}: dead", store.name);
         };
         assert!(left > RULES.idle, "{}: {left:?}", store.name);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_healthy_store_says_so() {
-    for store in every_store().await {
+    on_every_store(async |store| {
         let health = store.state.health().await.unwrap();
         assert_eq!(health.warnings, Vec::<String>::new(), "{}", store.name);
         assert!(health.clock_skew.abs() < 2.0, "{}: {}", store.name, health.clock_skew);
-    }
+    })
+    .await;
 }

@@ -339,7 +339,7 @@ fn rsa_signatures_are_of_the_keys_scheme_and_length() {
 fn a_refresh_token_is_no_access_token() {
     let sid = SessionId::fresh(SubjectTag::of(ISSUER, "alice"));
     let refresh = RefreshToken { sid, generation: Generation(0), salt: Salt::fresh() };
-    let text = refresh.encode(&doorward::secret::Secret::new(vec![7; 32]).derive("refresh token"));
+    let text = refresh.encode(&RefreshToken::key(&doorward::secret::Secret::new(vec![7; 32])));
     assert!(is_malformed(&text));
 }
 

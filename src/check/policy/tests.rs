@@ -1,7 +1,6 @@
 //! Rules: what compiles, what matches, and what no spelling gets round.
 
 use super::*;
-use crate::check::Credential;
 
 fn rule(path: &str) -> RuleSettings {
     RuleSettings { path: path.into(), ..RuleSettings::default() }
@@ -20,15 +19,7 @@ fn compile(rules: &[RuleSettings]) -> Policy {
 }
 
 fn get(target: &str) -> CheckRequest<'_> {
-    CheckRequest {
-        method: "GET",
-        host: "app.example.com",
-        target,
-        credential: Credential::None,
-        route: None,
-        client: None,
-        request_id: None,
-    }
+    CheckRequest { method: "GET", host: "app.example.com", target, ..CheckRequest::default() }
 }
 
 fn complaint(rule: RuleSettings) -> String {
@@ -142,6 +133,55 @@ fn outside_dev_nothing_opens_everything_to_anyone() {
         assert!(complaint(anyone(path)).contains("--dev"), "{path:?}");
         Policy::compile(&[anyone(path)], true).expect("fine in dev");
     }
-    compile(&[RuleSettings { methods: vec!["OPTIONS".into()], ..anyone("/**") }]);
-    compile(&[RuleSettings { hosts: vec!["public.example.com".into()], ..anyone("") }]);
+}
+
+fn on(hosts: &[&str], methods: &[&str], path: &str) -> RuleSettings {
+    let names = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+    RuleSettings { hosts: names(hosts), methods: names(methods), ..anyone(path) }
+}
+
+// SEC-P7
+#[test]
+fn hosts_methods_and_pieces_do_not_hide_that_everything_is_open() {
+    let all = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+    for (rules, named) in [
+        (vec![on(&["*.com"], &[], "/**")], "check.rules[0]:"),
+        (vec![on(&["app.example.com", "*.example.com"], &[], "")], "check.rules[0]:"),
+        (vec![rule("/"), on(&[], &all, "/**")], "check.rules[1]:"),
+        (vec![on(&[], &["OPTIONS", "GET"], "/**")], "check.rules[0]:"),
+        (
+            vec![anyone("/*"), role("/admin/**", "admin"), anyone("/*/*/**")],
+            "check.rules[2]: with check.rules[0], `allow",
+        ),
+        (
+            vec![anyone("/*/*"), anyone("/**/*/*/*"), anyone("/*")],
+            "check.rules[2]: with check.rules[0], check.rules[1], `allow",
+        ),
+        (
+            vec![on(&[], &["GET"], "/*"), on(&["*.com"], &["GET", "PUT"], "/*/**/*")],
+            "check.rules[1]: with check.rules[0], `allow",
+        ),
+    ] {
+        let complaint = Policy::compile(&rules, false).expect_err("opens everything").to_string();
+        assert!(complaint.contains(named) && complaint.contains("--dev"), "{rules:?}: {complaint}");
+        Policy::compile(&rules, true).expect("fine in dev");
+    }
+}
+
+// SEC-P7
+#[test]
+fn what_opens_a_part_is_no_catch_all() {
+    for rules in [
+        vec![on(&[], &["OPTIONS"], "/**")],
+        vec![on(&["public.example.com", "www.example.com"], &[], "")],
+        vec![RuleSettings { route: "public".into(), ..anyone("") }],
+        vec![anyone("/public/**"), anyone("/"), anyone("/*.css")],
+        vec![anyone("/*"), anyone("/static/**")],
+        vec![anyone("/*/*/**"), anyone("/")],
+        vec![on(&[], &["GET"], "/*"), on(&[], &["POST"], "/*/*/**")],
+        vec![anyone("/*"), on(&["public.example.com"], &[], "/*/*/**")],
+        vec![anyone("/*"), rule("/*/*/**")],
+    ] {
+        compile(&rules);
+    }
 }

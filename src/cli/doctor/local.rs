@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::http1::{self, Request};
 use super::super::parts;
 use super::report::Report;
+use crate::app::parts::ring_rules;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::{Config, Role};
 use crate::state::Lookups;
@@ -39,7 +40,7 @@ pub(super) async fn examine(config: &Config, role: Role, pre: bool, service: boo
 fn signing_keys(config: &Config, pre: bool, report: &mut Report) {
     let dir = &config.keys.dir;
     let now = SystemClock.now();
-    match KeyRing::load(&config.keys, parts::ring_rules(config)) {
+    match KeyRing::load(&config.keys, ring_rules(config)) {
         Ok(ring) => {
             let keys = ring.keys(now);
             match keys.iter().find(|key| key.state == KeyState::Active) {

@@ -84,7 +84,7 @@ fn refresh_token(token: &str, config: Option<&Config>) -> Value {
         }
         None => return json!({ "kind": "refresh token", "verification": "not asked for" }),
     };
-    match RefreshToken::parse(token, &ring.secret().derive("refresh token")) {
+    match RefreshToken::parse(token, &RefreshToken::key(ring.secret())) {
         Ok(genuine) => json!({
             "kind": "refresh token", "sid": genuine.sid, "generation": genuine.generation.0,
             "verification": "holds: made with this server's secret; `doorward session show` tells whether it lives",

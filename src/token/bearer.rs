@@ -1,19 +1,16 @@
-//! The bearer credential of a request, read from exactly one `Authorization` header (RFC 6750 section 2.1, SEC-T22).
-//! Tokens in query strings or bodies are not read.
+//! The bearer credential of a request: what stands in exactly one `Authorization` header (RFC 6750 section 2.1, SEC-T22).
+//! Read by `gate` and `web`. Tokens in query strings or bodies are not read.
 
 use http::{HeaderMap, header};
 
 use crate::fault::{Fault, Kind};
-
-/// The longest credential that is looked at.
-const LONGEST: usize = 8 * 1024;
 
 /// Why there is no credential to go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoBearer {
     #[error("no Authorization header came")]
     Absent,
-    #[error("the Authorization header is repeated, too long, or no bearer credential")]
+    #[error("the Authorization header is repeated, or no bearer credential")]
     Unusable,
 }
 
@@ -30,23 +27,41 @@ impl Fault for NoBearer {
     }
 }
 
+/// A token, or a caller's key: anything of visible ASCII. Who takes it knows how long it may be.
+///
+/// # Errors
+/// [`NoBearer`], also where blanks or a comma stand in it: a comma is how some proxies join two headers into one.
 pub fn bearer(headers: &HeaderMap) -> Result<&str, NoBearer> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = match (values.next(), values.next()) {
+    text(credential(headers)?, |byte| byte.is_ascii_graphic() && byte != b',').ok_or(NoBearer::Unusable)
+}
+
+/// Whatever follows `Bearer `.
+///
+/// # Errors
+/// [`NoBearer`].
+pub fn credential(headers: &HeaderMap) -> Result<&[u8], NoBearer> {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let line = match (lines.next(), lines.next()) {
         (None, _) => return Err(NoBearer::Absent),
         // Proxies that copy an absent header send an empty one.
-        (Some(value), None) if value.is_empty() => return Err(NoBearer::Absent),
-        (Some(value), None) => value,
+        (Some(line), None) if line.is_empty() => return Err(NoBearer::Absent),
+        (Some(line), None) => line.as_bytes(),
         (Some(_), Some(_)) => return Err(NoBearer::Unusable),
     };
-    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(NoBearer::Unusable)?;
-    // A comma is how some proxies join two headers into one.
-    let whole = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic() && b != b',');
-    if scheme.eq_ignore_ascii_case("bearer") && whole && token.len() <= LONGEST {
-        Ok(token)
-    } else {
-        Err(NoBearer::Unusable)
+    match line.split_at_checked("Bearer ".len()) {
+        Some((scheme, shown)) if scheme.eq_ignore_ascii_case(b"Bearer ") => Ok(shown),
+        _ => Err(NoBearer::Unusable),
     }
+}
+
+/// The `b64token` of RFC 6750, without anything around it: every token has this form.
+pub fn token(bytes: &[u8]) -> Option<&str> {
+    text(bytes, |byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte))
+}
+
+fn text(bytes: &[u8], fits: impl Fn(u8) -> bool) -> Option<&str> {
+    let whole = !bytes.is_empty() && bytes.iter().all(|byte| fits(*byte));
+    std::str::from_utf8(bytes).ok().filter(|_| whole)
 }
 
 #[cfg(test)]
@@ -87,8 +102,15 @@ mod tests {
         for values in unusable {
             assert_eq!(read(values), Err(NoBearer::Unusable), "{values:?}");
         }
-        let longest = format!("Bearer {}", "a".repeat(LONGEST));
-        assert!(read(&[longest.as_bytes()]).is_ok());
-        assert_eq!(read(&[format!("{longest}a").as_bytes()]), Err(NoBearer::Unusable));
+    }
+
+    // Caller keys have other characters than tokens.
+    #[test]
+    fn a_token_is_of_its_own_alphabet_and_any_other_credential_of_visible_ascii() {
+        assert_eq!(read(&[b"Bearer k!y"]).as_deref(), Ok("k!y"));
+        assert_eq!(token(b"a.b-c_d~+/="), Some("a.b-c_d~+/="));
+        for bytes in [&b""[..], b"k!y", b"a b", b"a,b", b"\"a\"", b"\xff"] {
+            assert_eq!(token(bytes), None, "{bytes:?}");
+        }
     }
 }
