@@ -1,6 +1,7 @@
 //! Audit events: one structured log line each, under the target `audit`, in the names of the OWASP logging vocabulary
 //! (SEC-G3). They carry who, which session, from where, by which request and how it ended; never a token or a secret.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
@@ -55,6 +56,12 @@ impl fmt::Debug for About<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("About").field("subject", &self.subject).field("outcome", &self.outcome).finish_non_exhaustive()
     }
+}
+
+/// The outcome of an end: what asked for it, and whether the token store's replicas have confirmed it. Unconfirmed, it is
+/// in effect, and a failover may undo it.
+pub fn outcome(of: &str, confirmed: bool) -> Cow<'_, str> {
+    if confirmed { of.into() } else { format!("{of}_unconfirmed").into() }
 }
 
 /// Writes the event; the time and the escaping are the log's (SEC-G2).

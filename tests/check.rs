@@ -145,7 +145,9 @@ impl Node {
 
     /// As the issuer does: the end is written, then told to the checker in the same process, then answered.
     async fn logout(&self, session: &Session) {
-        assert!(self.store.end(&session.sid, Cause::Logout).await.expect("the store answers"));
+        assert!(
+            self.store.end(&session.sid, Cause::Logout).await.expect("the store answers").sure().expect("confirmed")
+        );
         self.checker.hear(&Entry::Session(session.sid));
     }
 }
@@ -211,14 +213,19 @@ async fn the_end_of_all_sessions_and_a_removed_key_reach_the_other_node() {
     let (here, there) = (site.node().await, site.node().await);
     let first = site.login(&here, "alice", &[]).await;
     assert_eq!(there.check("/", &first.token).await, Ok(()));
-    here.store.end_subject(first.sid.tag(), Cause::LogoutAll, Duration::ZERO).await.expect("the store answers");
+    here.store
+        .end_subject(first.sid.tag(), Cause::LogoutAll, Duration::ZERO)
+        .await
+        .expect("the store answers")
+        .sure()
+        .expect("confirmed");
     until("the other node heard of it", || !there.is_warm(&first.token)).await;
     assert_eq!(there.check("/", &first.token).await, Err(Denial::InvalidToken));
 
     let second = site.login(&here, "alice", &[]).await;
     assert_eq!(there.check("/", &second.token).await, Ok(()), "a session opened after the end is a good one");
     let kid = site.ring.keys(SystemClock.now())[0].kid.clone();
-    here.store.announce(&Entry::Key(kid)).await.expect("the store answers");
+    here.store.announce(&Entry::Key(kid)).await.expect("the store answers").sure().expect("confirmed");
     until("the other node heard of it", || !there.is_warm(&second.token)).await;
     assert_eq!(there.check("/", &second.token).await, Err(Denial::InvalidToken));
 }

@@ -122,13 +122,22 @@ fn a_key_that_is_open_to_all_or_weak_is_found_before_the_start_and_can_be_mended
 
 // SEC-K8
 #[test]
-fn a_sidecar_that_reads_its_state_over_the_network_without_tls_is_warned() {
+fn a_sidecar_reads_its_state_over_the_network_only_with_tls_or_by_consent() {
     let home = Home::with("check: {jwks: 'https://auth/jwks.json'}\n");
-    let check =
-        |url: &str| home.run(&["config", "check", "--role", "check", "--set", &format!("state.url={url}")]).ok();
+    let ask = |role: &str, url: &str, more: &[&str]| {
+        let set = format!("state.url={url}");
+        home.run(&[&["config", "check", "--role", role, "--set", &set], more].concat())
+    };
+    let check = |url: &str| ask("check", url, &[]).ok();
     for remote in ["redis://redis:6379", "redis-sentinel://127.0.0.1:1/0?node=10.0.0.9:26379", "redis://[::2]:1"] {
-        let text = check(remote);
-        assert!(text.contains("‼ --set state.url: ") && text.contains("rediss://"), "{remote}: {text}");
+        let refused = ask("check", remote, &[]);
+        assert_eq!(refused.code, 78, "{remote}: {}", refused.out);
+        let text = refused.out;
+        assert!(text.contains("--set state.url: ") && text.contains("rediss://"), "{remote}: {text}");
+        let consented = ask("check", remote, &["--set", "state.allow_plaintext=true"]).ok();
+        assert!(!consented.contains("without TLS"), "{remote}: {consented}");
+        let issuer = ask("issuer", remote, &[]).ok();
+        assert!(issuer.contains("‼ --set state.url: "), "an issuer is warned: {issuer}");
     }
     for fine in ["redis://127.0.0.1:6379", "redis://[::1]", "rediss://redis:6379", "unix:///run/redis.sock"] {
         assert!(!check(fine).contains('‼'), "{fine}: {}", check(fine));

@@ -146,6 +146,13 @@ fn a_logout_that_no_replica_saw_is_not_answered_as_done() {
     let pair = doorward.login(1);
     assert_eq!(doorward.logout(&pair.access).status, 503);
     assert_eq!(doorward.check(&pair.access).status, 401, "it is written all the same, and never less safe");
+    // SEC-G3: its repeat finds nothing to end, so it is told when it took place, once.
+    assert_eq!(doorward.logout(&pair.access).status, 503);
+    let told = || doorward.process.output().matches("logout_unconfirmed").count();
+    wait_for("the audit event", || told() > 0);
+    let metrics = Request::get("/metrics").send(doorward.ops).body;
+    assert!(metrics.contains("doorward_sessions_revoked_total{cause=\"logout\"} 1"), "{metrics}");
+    assert_eq!(told(), 1);
 }
 
 // SEC-N2

@@ -326,6 +326,22 @@ async fn logs_tell_what_happened_and_show_no_token() {
     for _ in 0..Settings::default().max_sessions_per_user {
         plane.login("dave").await;
     }
+    // No replica confirms it, so it is answered 503 until one does; told once, when it took place.
+    let unconfirmed = plane.login("erin").await;
+    plane.store.be(Mood::Alone);
+    plane.logout(&unconfirmed.access).await.is_problem(503, "unavailable");
+    assert!(plane.heard.of(&unconfirmed.sid()), "in effect here at once");
+    plane.logout(&unconfirmed.access).await.is_problem(503, "unavailable");
+    plane.issuer.end_subject("erin", Cause::Admin, &Call::default()).await.expect_err("unconfirmed");
+    plane.store.be(Mood::Well);
+    assert_eq!(plane.logout(&unconfirmed.access).await.status, StatusCode::OK);
+    assert_eq!(plane.metric("sessions_revoked_total{cause=\"logout\"}"), 3);
+    // Left unused for too long: told once, to whoever asks first.
+    let idle = plane.login("frank").await;
+    plane.clock.advance(Settings::default().auto_logout.0);
+    for _ in 0..2 {
+        plane.refresh(&idle).await.is_problem(401, "invalid_token");
+    }
     plane.logout("not-a-token-canary").await;
     plane.ask(post("/login?canary-query=1", r#"{"user_id":"canary body"}"#)).await;
     let log = log.end();
@@ -339,6 +355,8 @@ async fn logs_tell_what_happened_and_show_no_token() {
         ("authn_token_revoked", "bob", other.sid(), "logout"),
         ("authn_token_revoked", "carol", by_access.sid(), "logout"),
         ("session_expired", "dave", oldest.sid(), "limit"),
+        ("authn_token_revoked", "erin", unconfirmed.sid(), "logout_unconfirmed"),
+        ("session_expired", "frank", idle.sid(), "timeout"),
     ] {
         let parts = [
             format!("event=\"{event}\""),

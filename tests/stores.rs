@@ -23,6 +23,8 @@ mod kit;
 mod log;
 #[path = "stores/model.rs"]
 mod model;
+#[path = "stores/redis_back_in_time.rs"]
+mod redis_back_in_time;
 #[path = "stores/redis_faults.rs"]
 mod redis_faults;
 #[path = "stores/redis_replicas.rs"]

@@ -11,7 +11,7 @@ use crate::audit::{self, About, Event};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::state::{Entry, Hears, Sessions};
+use crate::state::{Entry, Hears, Sessions, Written};
 use crate::token::jwt::{Signer, Verifier};
 use crate::token::keys::{KeyRing, RingRules};
 
@@ -59,7 +59,7 @@ impl Keys {
     pub(super) async fn announce(&self) {
         let owed: Vec<String> = self.owed().iter().cloned().collect();
         for kid in owed {
-            match self.sessions.announce(&Entry::Key(kid.clone())).await {
+            match self.sessions.announce(&Entry::Key(kid.clone())).await.and_then(Written::sure) {
                 Ok(()) => {
                     self.owed().remove(&kid);
                 }

@@ -137,6 +137,8 @@ impl Running {
             let limits = Limits::public(ground.proxies.clone());
             serving.spawn(until_drained(serve(listener, limits, router, drain.clone())));
             session_plane = Some(made);
+            let (sessions, stop) = (Arc::clone(&store.sessions), rest.clone());
+            working.spawn(async move { sessions.guard(stop).await });
         }
         let reloads = Reloads { checker, session_plane, dev };
         let Ground { health, drain, rest, .. } = ground;

@@ -180,8 +180,14 @@ impl Revoke {
         if self.no_announce {
             terminal::talk("Checkers in other processes go on until they have fetched the keys anew.");
         } else {
-            let announced =
-                block_on(async { Ok(parts::store(&config).await?.announce(&Entry::Key(kid.clone())).await?) });
+            let announced = block_on(async {
+                let announced = parts::store(&config).await?.announce(&Entry::Key(kid.clone())).await?;
+                if announced.confirmed.is_err() {
+                    // Who follows the log refuses the key's tokens already, though its file stays.
+                    audit_key(kid, &audit::outcome("announced", false));
+                }
+                Ok(announced.sure()?)
+            });
             announced.map_err(|error| {
                 error
                     .context("the checkers could not be told; try again, or say --no-announce to remove the file alone")

@@ -13,7 +13,7 @@ use super::{ConfigArgs, Format, Outcome, OutputArgs, block_on, parts, terminal};
 use crate::audit::{self, About, Event};
 use crate::clock::{Clock, Millis, SystemClock};
 use crate::config::{Config, Role};
-use crate::state::{Cause, Session, Sessions};
+use crate::state::{Cause, Session, Sessions, StateError};
 use crate::token::{SessionId, SubjectTag, TokenId};
 use crate::units::Span;
 
@@ -198,12 +198,14 @@ impl Revoke {
         let tag = SubjectTag::of(issuer, user);
         if let Some(jti) = &self.jti {
             let Some(jti) = TokenId::new(jti) else { bail!("a `jti` has 1 to 256 bytes") };
-            store.deny_token(tag, &jti, SystemClock.now().plus(self.remember.0)).await?;
-            audit_end(Event::AuthnTokenRevoked, Some(user), None, "denied");
+            let denied = store.deny_token(tag, &jti, SystemClock.now().plus(self.remember.0)).await?;
+            audit_end(Some(user), None, "denied", &denied.confirmed);
+            denied.sure()?;
             return Ok(format!("The token is denied for {}.", self.remember));
         }
         let ended = store.end_subject(tag, Cause::Admin, self.remember.0).await?;
-        audit_end(Event::AuthnTokenRevoked, Some(user), None, Cause::Admin.as_str());
+        audit_end(Some(user), None, Cause::Admin.as_str(), &ended.confirmed);
+        let ended = ended.sure()?;
         Ok(if issuer == own {
             format!("Sessions ended: {ended}. Access tokens issued until now are refused.")
         } else {
@@ -213,11 +215,11 @@ impl Revoke {
 }
 
 async fn end_one(store: &dyn Sessions, sid: &SessionId, subject: Option<&str>) -> anyhow::Result<bool> {
-    let was_live = store.end(sid, Cause::Admin).await?;
-    if was_live {
-        audit_end(Event::AuthnTokenRevoked, subject, Some(sid), Cause::Admin.as_str());
+    let end = store.end(sid, Cause::Admin).await?;
+    if end.done {
+        audit_end(subject, Some(sid), Cause::Admin.as_str(), &end.confirmed);
     }
-    Ok(was_live)
+    Ok(end.sure()?)
 }
 
 /// Ends all sessions, page by page, until a page brings none that was live: logins meanwhile don't hold it up for ever.
@@ -235,9 +237,12 @@ async fn end_everyone(store: &dyn Sessions) -> anyhow::Result<u64> {
     }
 }
 
-fn audit_end(event: Event, subject: Option<&str>, sid: Option<&SessionId>, outcome: &str) {
+/// An end that could not be confirmed is told too, before it fails: asked again, the store finds nothing to end.
+fn audit_end(subject: Option<&str>, sid: Option<&SessionId>, outcome: &str, confirmed: &Result<(), StateError>) {
     let sid = sid.map(|sid| sid as &dyn std::fmt::Display);
-    audit::record(event, About { subject, sid, client: None, request_id: Some("command-line"), outcome });
+    let outcome = &*audit::outcome(outcome, confirmed.is_ok());
+    let about = About { subject, sid, client: None, request_id: Some("command-line"), outcome };
+    audit::record(Event::AuthnTokenRevoked, about);
 }
 
 fn as_json(session: &Session) -> Value {

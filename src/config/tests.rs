@@ -148,7 +148,7 @@ fn role_check_wants_a_key_source_and_a_shared_store() {
     assert!(errors.contains("check.jwks: role `check` has no key"), "{errors}");
     assert!(errors.contains("state.url: role `check` needs the token state in Redis"), "{errors}");
     let file =
-        "check: {jwks: 'https://auth/.well-known/jwks.json'}\nstate: {url: 'redis://redis:6379'}\nkeys: {dir: ''}\n";
+        "check: {jwks: 'https://auth/.well-known/jwks.json'}\nstate: {url: 'rediss://redis:6379'}\nkeys: {dir: ''}\n";
     Case::new(file).role(Role::Check).loaded();
 }
 

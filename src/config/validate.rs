@@ -111,14 +111,14 @@ fn state(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
         match store_hosts(url) {
             Err(why) => told.0.push(Finding::error("state.url", format!("this is no URL: {why}"), fix)),
             // SEC-K8
-            Ok(hosts) => told.warn_if(
-                role == Role::Check
-                    && !scheme.starts_with("rediss")
-                    && !hosts.iter().all(|host| is_loopback_host(host)),
-                "state.url",
-                "the token state comes over the network without TLS: who is on the way can bring revoked tokens back",
-                "set state.url to rediss://…; without TLS only where the network is private",
-            ),
+            Ok(hosts) => {
+                let plain = !scheme.starts_with("rediss") && !hosts.iter().all(|host| is_loopback_host(host));
+                let what = "the token state comes over the network without TLS: who is on the way can bring revoked tokens back";
+                let fix = "set state.url to rediss://…, or state.allow_plaintext to true where the network is private";
+                let refused = plain && !config.state.allow_plaintext;
+                told.error_if(refused && role == Role::Check, "state.url", what, fix);
+                told.warn_if(refused && role != Role::Check, "state.url", what, fix);
+            }
         }
     }
     let ca = !config.state.ca_file.is_empty() && !scheme.starts_with("rediss");

@@ -70,9 +70,13 @@ impl Issuer {
         let new = NewSession { sid, holder, salt: first.salt.digest(), device };
         match self.parts.sessions.open(&new, &self.rules).await? {
             Opened::LimitReached => Err(LoginError::LimitReached),
-            Opened::Session { session, evicted } => {
+            Opened::Session { session, evicted, unconfirmed, expired } => {
+                let subject = Some(session.holder.subject.as_str());
                 for sid in &evicted {
-                    self.tell_end(sid, Some(&session.holder.subject), Cause::Limit, call);
+                    self.tell_end(sid, subject, Cause::Limit, !unconfirmed, call);
+                }
+                for sid in &expired {
+                    self.tell_expired(sid, subject, call);
                 }
                 Ok(self.mint(&session, first)?)
             }

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use crate::audit::Event;
+use crate::audit::{Event, outcome};
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
 use crate::issue::{Call, Issuer};
-use crate::state::{Cause, Entry, StateError};
+use crate::state::{Cause, Entry, StateError, Written};
 use crate::token::refresh::RefreshToken;
 use crate::token::{SessionId, SubjectTag, TokenError, TokenId};
 
@@ -41,22 +41,25 @@ impl Issuer {
     pub async fn logout(&self, bearer: &str, call: &Call) -> Result<(), LogoutError> {
         if RefreshToken::looks_like_one(bearer) {
             let shown = RefreshToken::parse(bearer, &self.parts.refresh_key)?;
-            let whose = self.parts.sessions.end_with_salt(&shown.sid, &shown.salt.digest(), Cause::Logout).await?;
-            self.ended(&shown.sid, whose.as_deref(), whose.is_some(), Cause::Logout, call);
+            let end = self.parts.sessions.end_with_salt(&shown.sid, &shown.salt.digest(), Cause::Logout).await?;
+            let Written { done: whose, confirmed } = end;
+            self.ended(&shown.sid, whose.as_deref(), whose.is_some(), Cause::Logout, &confirmed, call);
+            confirmed?;
         } else {
             let claims = self.parts.verifier.verify_even_if_expired(bearer, self.parts.clock.now())?;
             let sid = claims.sid.ok_or(TokenError::Claim("sid"))?;
-            let ended = self.parts.sessions.end(&sid, Cause::Logout).await?;
-            self.ended(&sid, Some(&claims.subject), ended, Cause::Logout, call);
+            let Written { done: was_live, confirmed } = self.parts.sessions.end(&sid, Cause::Logout).await?;
+            self.ended(&sid, Some(&claims.subject), was_live, Cause::Logout, &confirmed, call);
+            confirmed?;
         }
         Ok(())
     }
 
     /// Ends one session; `false` where none was live.
     pub async fn end_session(&self, sid: &SessionId, cause: Cause, call: &Call) -> Result<bool, StateError> {
-        let ended = self.parts.sessions.end(sid, cause).await?;
-        self.ended(sid, None, ended, cause, call);
-        Ok(ended)
+        let Written { done: was_live, confirmed } = self.parts.sessions.end(sid, cause).await?;
+        self.ended(sid, None, was_live, cause, &confirmed, call);
+        confirmed.map(|()| was_live)
     }
 
     /// Ends all sessions of one of our own subjects and refuses every access token it holds; how many were live.
@@ -88,10 +91,11 @@ impl Issuer {
         call: &Call,
     ) -> Result<(), StateError> {
         let tag = SubjectTag::of(issuer, subject);
-        self.parts.sessions.deny_token(tag, jti, until).await?;
+        let denied = self.parts.sessions.deny_token(tag, jti, until).await?;
         self.hear(&Entry::Subject(tag));
-        call.record(Event::AuthnTokenRevoked, Some(subject), None, "denied");
-        Ok(())
+        let outcome = outcome("denied", denied.confirmed.is_ok());
+        call.record(Event::AuthnTokenRevoked, Some(subject), None, &outcome);
+        denied.sure()
     }
 
     async fn end_all(
@@ -104,15 +108,25 @@ impl Issuer {
     ) -> Result<u64, StateError> {
         let ended = self.parts.sessions.end_subject(tag, cause, remember).await?;
         self.hear(&Entry::Subject(tag));
-        self.parts.metrics.sessions_revoked.with_label_values(&[cause.as_str()]).inc_by(ended);
-        call.record(Event::AuthnTokenRevoked, Some(subject), None, cause.as_str());
-        Ok(ended)
+        self.parts.metrics.sessions_revoked.with_label_values(&[cause.as_str()]).inc_by(ended.done);
+        let outcome = outcome(cause.as_str(), ended.confirmed.is_ok());
+        call.record(Event::AuthnTokenRevoked, Some(subject), None, &outcome);
+        ended.sure()
     }
 
     /// A session that was not live is heard of all the same: an earlier try may have ended it, its answer lost.
-    fn ended(&self, sid: &SessionId, subject: Option<&str>, was_live: bool, cause: Cause, call: &Call) {
+    /// One whose replicas did not confirm it is told now, though it is answered 503: its repeat finds nothing to end.
+    fn ended(
+        &self,
+        sid: &SessionId,
+        subject: Option<&str>,
+        was_live: bool,
+        cause: Cause,
+        confirmed: &Result<(), StateError>,
+        call: &Call,
+    ) {
         if was_live {
-            self.tell_end(sid, subject, cause, call);
+            self.tell_end(sid, subject, cause, confirmed.is_ok(), call);
         } else {
             self.hear(&Entry::Session(*sid));
         }

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::audit::{self, About, Event};
+use crate::audit::{self, About, Event, outcome};
 use crate::clock::Clock;
 use crate::listen::networks;
 use crate::metrics::Metrics;
@@ -114,10 +114,17 @@ impl Issuer {
     }
 
     /// Tells everyone in this process that a session is over: the check plane first, then the counter and the audit log.
-    fn tell_end(&self, sid: &SessionId, subject: Option<&str>, cause: Cause, call: &Call) {
+    /// An end that no replica has confirmed is an end all the same, and told here, once; `confirmed` tells which it was.
+    fn tell_end(&self, sid: &SessionId, subject: Option<&str>, cause: Cause, confirmed: bool, call: &Call) {
         self.hear(&Entry::Session(*sid));
         self.parts.metrics.sessions_revoked.with_label_values(&[cause.as_str()]).inc();
-        call.record(event_of(cause), subject, Some(sid), cause.as_str());
+        call.record(event_of(cause), subject, Some(sid), &outcome(cause.as_str(), confirmed));
+    }
+
+    /// Tells of a session that nobody ended: it was left unused for too long, or its time was over.
+    fn tell_expired(&self, sid: &SessionId, subject: Option<&str>, call: &Call) {
+        self.hear(&Entry::Session(*sid));
+        call.record(Event::SessionEnded, subject, Some(sid), "timeout");
     }
 }
 

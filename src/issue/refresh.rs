@@ -70,13 +70,17 @@ impl Issuer {
             Rotation::Repeated(session) => (session, "repeated"),
             Rotation::CaughtUp(session) => (session, "caught_up"),
             Rotation::Unknown => return Err(RefreshError::Unknown),
+            Rotation::Expired { subject } => {
+                self.tell_expired(sid, subject.as_deref(), call);
+                return Err(RefreshError::Unknown);
+            }
             Rotation::Lost => {
                 call.record(Event::AuthzFail, None, Some(sid), "session_lost");
                 return Err(RefreshError::Lost);
             }
-            Rotation::Reused { subject } => {
+            Rotation::Reused { subject, confirmed } => {
                 call.record(Event::AuthnTokenReuse, Some(&subject), Some(sid), "refresh_reused");
-                self.tell_end(sid, Some(&subject), Cause::Reuse, call);
+                self.tell_end(sid, Some(&subject), Cause::Reuse, confirmed, call);
                 return Err(RefreshError::Reused);
             }
         };

@@ -16,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Millis, Timestamp};
 use crate::fault::{Fault, Kind};
@@ -32,13 +33,22 @@ pub struct Settings {
     pub url_file: String,
     /// A file of PEM certificates to trust for `rediss://`; empty trusts the system's.
     pub ca_file: String,
+    /// Lets `--role check` read a store on another machine without TLS, where the network between is private. Otherwise that
+    /// is an error: who is on the way can bring revoked tokens back.
+    pub allow_plaintext: bool,
     /// How many replicas must have seen a logout or revocation before it is answered 2xx; 503 otherwise. Redis only.
     pub wait_replicas: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { url: "sql".into(), url_file: String::new(), ca_file: String::new(), wait_replicas: 0 }
+        Self {
+            url: "sql".into(),
+            url_file: String::new(),
+            ca_file: String::new(),
+            allow_plaintext: false,
+            wait_replicas: 0,
+        }
     }
 }
 
@@ -84,8 +94,10 @@ pub struct Device {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// It is open; tokens minted for it carry `epoch`. `evicted` were ended to keep the limit.
-    Session { session: Box<Session>, evicted: Vec<SessionId> },
+    /// It is open; tokens minted for it carry `epoch`. `evicted` were ended to keep the limit; where that is
+    /// `unconfirmed`, a failover may bring them back. `expired` are others of the subject that were found to have died of
+    /// age, each told once.
+    Session { session: Box<Session>, evicted: Vec<SessionId>, unconfirmed: bool, expired: Vec<SessionId> },
     /// The subject has as many sessions as it may, and the rule is to refuse.
     LimitReached,
 }
@@ -115,12 +127,33 @@ pub enum Rotation {
     Repeated(Session),
     /// The store had lost its last write: the family caught up and moved on to `session.generation`.
     CaughtUp(Session),
-    /// It was spent before. The same step has ended this subject's session and written the revocation log.
-    Reused { subject: String },
+    /// It was spent before. The same step has ended this subject's session and written the revocation log; unless
+    /// `confirmed`, a failover may bring that session back.
+    Reused { subject: String, confirmed: bool },
     /// The store lost more than one write; nothing was changed.
     Lost,
+    /// Its session was left unused for too long, or has reached its absolute end; told once. Whose it was, where the
+    /// store still knows.
+    Expired { subject: Option<String> },
     /// No such session, or another salt.
     Unknown,
+}
+
+/// What a step did that ends something. It is done in any case, on the primary; whether it may be relied upon is another
+/// question. So who ends something can tell of it once, and still answer UNAVAIL until it is confirmed.
+#[derive(Debug)]
+#[must_use = "what is not confirmed may be undone by a failover"]
+pub struct Written<T> {
+    pub done: T,
+    /// An error where fewer than `wait_replicas` replicas have seen it, or the revocation log could not be told yet.
+    pub confirmed: Result<(), StateError>,
+}
+
+impl<T> Written<T> {
+    /// What was done, if it may be relied upon.
+    pub fn sure(self) -> Result<T, StateError> {
+        self.confirmed.map(|()| self.done)
+    }
 }
 
 /// Why a session ends: the label of `sessions_revoked_total` and a word in the audit log.
@@ -226,8 +259,8 @@ pub trait Lookups: Send + Sync {
 }
 
 /// What the session plane does. Each call is one atomic step in the store, and idempotent, so that a step whose answer
-/// was lost can be repeated (SEC-R4). All that end something answer `Ok` only when it is written, and seen by
-/// `wait_replicas` replicas; but a replay is always told.
+/// was lost can be repeated (SEC-R4). All that end something say what is [`Written`], and whether `wait_replicas` replicas
+/// have seen it.
 #[async_trait]
 pub trait Sessions: Lookups {
     /// Opens a session; the session limit holds exactly under any number of parallel calls (SEC-S5).
@@ -245,22 +278,33 @@ pub trait Sessions: Lookups {
         rules: &SessionRules,
     ) -> Result<Rotation, StateError>;
 
-    /// Ends one session. `Ok(false)` where none was live: also fine (SEC-S4).
-    async fn end(&self, sid: &SessionId, cause: Cause) -> Result<bool, StateError>;
+    /// Ends one session; `false` where none was live: also fine (SEC-S4).
+    async fn end(&self, sid: &SessionId, cause: Cause) -> Result<Written<bool>, StateError>;
 
-    /// Ends the session only if `salt` is its own: how a refresh token logs out. Whose it was; `Ok(None)` where none of that
+    /// Ends the session only if `salt` is its own: how a refresh token logs out. Whose it was; `None` where none of that
     /// salt was live.
-    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, cause: Cause) -> Result<Option<String>, StateError>;
+    async fn end_with_salt(
+        &self,
+        sid: &SessionId,
+        salt: &Digest,
+        cause: Cause,
+    ) -> Result<Written<Option<String>>, StateError>;
 
     /// Raises the subject's epoch and ends all its sessions; returns how many were live. For a foreign subject it also
     /// denies every token issued at or before now, for `remember`, the longest life such a token has.
-    async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<u64, StateError>;
+    async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<Written<u64>, StateError>;
 
     /// Denies one token until it expires.
-    async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<(), StateError>;
+    async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<Written<()>, StateError>;
 
     /// Tells every checker something that is no session's end: a removed key.
-    async fn announce(&self, entry: &Entry) -> Result<(), StateError>;
+    async fn announce(&self, entry: &Entry) -> Result<Written<()>, StateError>;
+
+    /// Until `shutdown`, writes those ends again that the store loses by going back in time: restored from an older dump, or
+    /// after a failover. Each issuer runs it; a store that can't go back under a running process has nothing to do.
+    async fn guard(&self, shutdown: CancellationToken) {
+        shutdown.cancelled().await;
+    }
 
     async fn session(&self, sid: &SessionId) -> Result<Option<Session>, StateError>;
 

@@ -11,7 +11,7 @@ use doorward::clock::{Millis, Timestamp};
 use doorward::secret::Digest;
 use doorward::state::{
     Cause, Entry, LogBatch, Lookups, NewSession, Opened, Position, Question, Rotation, Session, SessionRules, Sessions,
-    Standing, StateError, StoreHealth,
+    Standing, StateError, StoreHealth, Written,
 };
 use doorward::token::{Generation, SessionId, SubjectTag, TokenId};
 
@@ -28,6 +28,8 @@ pub enum Mood {
     /// Does what it is asked, but its answer is lost.
     Mute,
     Panicking,
+    /// Does what it is asked, but no replica confirms an end.
+    Alone,
 }
 
 impl Faulty {
@@ -52,6 +54,16 @@ impl Faulty {
         }
         let answer = call.await;
         if mood == Mood::Mute as u8 { Err(StateError::TimedOut(Duration::from_secs(1))) } else { answer }
+    }
+
+    async fn written<T>(
+        &self,
+        call: impl Future<Output = Result<Written<T>, StateError>> + Send,
+    ) -> Result<Written<T>, StateError> {
+        let Written { done, confirmed } = self.pass(call).await?;
+        let alone = self.mood.load(Ordering::SeqCst) == Mood::Alone as u8;
+        let confirmed = if alone { Err(StateError::NotReplicated { seen: 0, wanted: 1 }) } else { confirmed };
+        Ok(Written { done, confirmed })
     }
 }
 
@@ -85,20 +97,25 @@ impl Sessions for Faulty {
     ) -> Result<Rotation, StateError> {
         self.pass(self.inner.rotate(sid, shown, salt, rules)).await
     }
-    async fn end(&self, sid: &SessionId, cause: Cause) -> Result<bool, StateError> {
-        self.pass(self.inner.end(sid, cause)).await
+    async fn end(&self, sid: &SessionId, cause: Cause) -> Result<Written<bool>, StateError> {
+        self.written(self.inner.end(sid, cause)).await
     }
-    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, cause: Cause) -> Result<Option<String>, StateError> {
-        self.pass(self.inner.end_with_salt(sid, salt, cause)).await
+    async fn end_with_salt(
+        &self,
+        sid: &SessionId,
+        salt: &Digest,
+        cause: Cause,
+    ) -> Result<Written<Option<String>>, StateError> {
+        self.written(self.inner.end_with_salt(sid, salt, cause)).await
     }
-    async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<u64, StateError> {
-        self.pass(self.inner.end_subject(tag, cause, remember)).await
+    async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<Written<u64>, StateError> {
+        self.written(self.inner.end_subject(tag, cause, remember)).await
     }
-    async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<(), StateError> {
-        self.pass(self.inner.deny_token(tag, jti, until)).await
+    async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<Written<()>, StateError> {
+        self.written(self.inner.deny_token(tag, jti, until)).await
     }
-    async fn announce(&self, entry: &Entry) -> Result<(), StateError> {
-        self.pass(self.inner.announce(entry)).await
+    async fn announce(&self, entry: &Entry) -> Result<Written<()>, StateError> {
+        self.written(self.inner.announce(entry)).await
     }
     async fn session(&self, sid: &SessionId) -> Result<Option<Session>, StateError> {
         self.pass(self.inner.session(sid)).await

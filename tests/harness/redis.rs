@@ -184,6 +184,19 @@ impl RedisServer {
         self.run();
     }
 
+    /// Writes what it has to a dump that `restore` goes back to. For a server started with `--appendonly no`.
+    pub(crate) fn back_up(&self) {
+        assert_eq!(self.cli(&["SAVE"]), "OK");
+        fs::copy(self.dir.path().join("dump.rdb"), self.dir.path().join("backup.rdb")).expect("a dump");
+    }
+
+    /// Starts it again from that dump: all that was written since is lost.
+    pub(crate) fn restore(&mut self) {
+        self.kill();
+        fs::copy(self.dir.path().join("backup.rdb"), self.dir.path().join("dump.rdb")).expect("a backup");
+        self.run();
+    }
+
     /// Stops the process without closing its connections (SIGSTOP).
     pub(crate) fn freeze(&self) {
         self.signal("-STOP");

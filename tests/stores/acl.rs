@@ -53,7 +53,7 @@ async fn the_checkers_user_can_ask_everything_and_open_nothing() {
         checker.open(&new_session("mallory"), &RULES).await.map(drop),
         checker.rotate(&session.sid, Generation(0), &salt(), &RULES).await.map(drop),
         checker.end(&session.sid, Cause::Admin).await.map(drop),
-        checker.announce(&Entry::Everything).await,
+        checker.announce(&Entry::Everything).await.map(drop),
         checker.sessions_of(session.sid.tag()).await.map(drop),
         checker.all_sessions(1).await.map(drop),
     ];
@@ -82,11 +82,11 @@ async fn the_issuers_user_can_do_all_that_is_needed() {
     let sessions = issuer.all_sessions(100).await.unwrap();
     assert_eq!(sessions.len(), 10);
     issuer.rotate(&sessions[0].sid, Generation(0), &salt(), &RULES).await.unwrap();
-    assert!(issuer.end_with_salt(&sessions[0].sid, &salt(), Cause::Logout).await.unwrap().is_some());
+    assert!(issuer.end_with_salt(&sessions[0].sid, &salt(), Cause::Logout).await.unwrap().sure().unwrap().is_some());
     let tag = sessions[0].sid.tag();
-    issuer.deny_token(tag, &TokenId::fresh(), SystemClock.now().plus(ms(60_000))).await.unwrap();
-    assert_eq!(issuer.end_subject(tag, Cause::Admin, Duration::ZERO).await.unwrap(), 9);
-    issuer.announce(&Entry::Everything).await.unwrap();
+    issuer.deny_token(tag, &TokenId::fresh(), SystemClock.now().plus(ms(60_000))).await.unwrap().sure().unwrap();
+    assert_eq!(issuer.end_subject(tag, Cause::Admin, Duration::ZERO).await.unwrap().sure().unwrap(), 9);
+    issuer.announce(&Entry::Everything).await.unwrap().sure().unwrap();
     drop(replica);
 }
 

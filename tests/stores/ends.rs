@@ -30,7 +30,7 @@ async fn a_refresh_tokens_salt_ends_its_own_session_only() {
         let wrong = Digest::of(b"wrong");
         let end = |salt: Digest| {
             let (state, sid) = (&store.state, &session.sid);
-            async move { state.end_with_salt(sid, &salt, Cause::Logout).await.unwrap() }
+            async move { state.end_with_salt(sid, &salt, Cause::Logout).await.unwrap().sure().unwrap() }
         };
         assert_eq!(end(wrong).await, None, "{}", store.name);
         assert!(lives(&*store.state, &session).await, "{}", store.name);
@@ -49,8 +49,18 @@ async fn ending_a_subject_ends_all_its_sessions_and_raises_its_epoch() {
         open(&*store.state, "alice").await;
         let bob = open(&*store.state, "bob").await;
         let tag = tag_of("alice");
-        assert_eq!(store.state.end_subject(tag, Cause::LogoutAll, Duration::ZERO).await.unwrap(), 2, "{}", store.name);
-        assert_eq!(store.state.end_subject(tag, Cause::LogoutAll, Duration::ZERO).await.unwrap(), 0, "{}", store.name);
+        assert_eq!(
+            store.state.end_subject(tag, Cause::LogoutAll, Duration::ZERO).await.unwrap().sure().unwrap(),
+            2,
+            "{}",
+            store.name
+        );
+        assert_eq!(
+            store.state.end_subject(tag, Cause::LogoutAll, Duration::ZERO).await.unwrap().sure().unwrap(),
+            0,
+            "{}",
+            store.name
+        );
         assert!(!lives(&*store.state, &before).await, "{}", store.name);
         assert!(lives(&*store.state, &bob).await, "{}", store.name);
 
@@ -79,7 +89,7 @@ async fn a_foreign_subject_is_denied_as_issued_until_then() {
         let (tag, other) = (SubjectTag::of("https://idp", "alice"), SubjectTag::of("https://idp", "bob"));
         let now = SystemClock.now().0;
         assert!(foreign(&*store.state, tag, Some("t"), Some(now)).await, "{}", store.name);
-        store.state.end_subject(tag, Cause::Admin, Duration::from_secs(3600)).await.unwrap();
+        store.state.end_subject(tag, Cause::Admin, Duration::from_secs(3600)).await.unwrap().sure().unwrap();
         assert!(!foreign(&*store.state, tag, Some("t"), Some(now - 10)).await, "{}", store.name);
         assert!(!foreign(&*store.state, tag, None, Some(now)).await, "{}", store.name);
         assert!(!foreign(&*store.state, tag, Some("t"), Some(now + 5)).await, "{}: a clock 5 s ahead", store.name);
@@ -97,7 +107,7 @@ async fn a_denied_token_is_dead_and_no_other() {
         let (denied, other) = (TokenId::fresh(), TokenId::fresh());
         let until = SystemClock.now().plus(Duration::from_secs(60));
         for _ in 0..2 {
-            store.state.deny_token(session.sid.tag(), &denied, until).await.unwrap();
+            store.state.deny_token(session.sid.tag(), &denied, until).await.unwrap().sure().unwrap();
         }
         for (jti, live) in [(denied, false), (other, true)] {
             let question = Question::Own { sid: session.sid, jti, epoch: session.epoch };
@@ -106,7 +116,7 @@ async fn a_denied_token_is_dead_and_no_other() {
         }
         let tag = SubjectTag::of("https://idp", "alice");
         let odd = TokenId::new("a token with * ? {braces} \u{1F511}").unwrap();
-        store.state.deny_token(tag, &odd, until).await.unwrap();
+        store.state.deny_token(tag, &odd, until).await.unwrap().sure().unwrap();
         assert!(!foreign(&*store.state, tag, Some(odd.as_str()), None).await, "{}", store.name);
         assert!(foreign(&*store.state, tag, Some("another"), None).await, "{}", store.name);
     })
@@ -118,7 +128,7 @@ async fn a_foreign_denial_is_forgotten_after_the_longest_life_of_a_token() {
     on_every_store(async |store| {
         let tag = SubjectTag::of("https://idp", "alice");
         let now = SystemClock.now().0;
-        store.state.end_subject(tag, Cause::Admin, ms(300)).await.unwrap();
+        store.state.end_subject(tag, Cause::Admin, ms(300)).await.unwrap().sure().unwrap();
         assert!(!foreign(&*store.state, tag, None, Some(now - 10)).await, "{}", store.name);
         pass(ms(350)).await;
         assert!(foreign(&*store.state, tag, None, Some(now - 10)).await, "{}", store.name);

@@ -121,7 +121,7 @@ pub(crate) async fn lives(state: &dyn Sessions, session: &Session) -> bool {
 }
 
 pub(crate) async fn end(state: &dyn Sessions, session: &Session) -> bool {
-    state.end(&session.sid, Cause::Logout).await.unwrap()
+    state.end(&session.sid, Cause::Logout).await.unwrap().sure().unwrap()
 }
 
 /// Lets time pass: for rules about time, by a store's own clock, there is no other fact to wait for.

@@ -45,10 +45,15 @@ async fn everything_that_ends_or_is_denied_is_told() {
         for shown in [0, 1, 0] {
             state.rotate(&replayed.sid, Generation(shown), &salt(), &RULES).await.unwrap();
         }
-        state.end_subject(tag, Cause::Admin, Duration::ZERO).await.unwrap();
-        state.deny_token(tag_of("d"), &TokenId::fresh(), SystemClock.now().plus(ms(60_000))).await.unwrap();
-        state.announce(&Entry::Key("kid 1".into())).await.unwrap();
-        state.announce(&Entry::Everything).await.unwrap();
+        state.end_subject(tag, Cause::Admin, Duration::ZERO).await.unwrap().sure().unwrap();
+        state
+            .deny_token(tag_of("d"), &TokenId::fresh(), SystemClock.now().plus(ms(60_000)))
+            .await
+            .unwrap()
+            .sure()
+            .unwrap();
+        state.announce(&Entry::Key("kid 1".into())).await.unwrap().sure().unwrap();
+        state.announce(&Entry::Everything).await.unwrap().sure().unwrap();
         let first_of_many = open(state, "e").await;
         pass(ms(2)).await;
         for _ in 0..10 {
@@ -105,7 +110,7 @@ async fn more_entries_than_one_answer_holds_come_in_order() {
     on_every_store(async |store| {
         let mut position = start(&*store.state).await;
         for n in 0..1200 {
-            store.state.announce(&Entry::Key(n.to_string())).await.unwrap();
+            store.state.announce(&Entry::Key(n.to_string())).await.unwrap().sure().unwrap();
         }
         let mut told = Vec::new();
         while told.len() < 1200 {

@@ -174,6 +174,45 @@ async fn a_step_that_reaches_redis_after_its_caller_gave_up_has_no_effect() {
     assert_eq!(state.sessions_of(sid.tag()).await.unwrap(), [session]);
 }
 
+// SEC-R4, SEC-R8, SEC-G3: the first answers are lost, and the node's own repeats find the session gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_and_a_logout_are_told_once_though_their_answers_were_lost() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start();
+    let state = Arc::new(redis(&server.url()).await);
+    // A short stall is bridged by the call's own repeats; a long one fails the call, and its client asks again.
+    for stall in [420, 1500] {
+        let [replayed, left, ended] =
+            [open(&*state, "alice").await, open(&*state, "alice").await, open(&*state, "bob").await];
+        let rules = SessionRules { grace: ms(0), ..RULES };
+        state.rotate(&replayed.sid, Generation(0), &salt(), &rules).await.unwrap();
+        let replay = async || state.rotate(&replayed.sid, Generation(0), &salt(), &rules).await;
+        let logout = async || state.end_with_salt(&left.sid, &salt(), Cause::Logout).await;
+        let all = async || state.end_subject(ended.sid.tag(), Cause::LogoutAll, ms(0)).await;
+        server.freeze();
+        let thawing = async {
+            tokio::time::sleep(ms(stall)).await;
+            server.thaw();
+        };
+        let (replays, logouts, alls, ()) = tokio::join!(replay(), logout(), all(), thawing);
+        let (replays, logouts) = if stall < 1000 {
+            assert_eq!(alls.unwrap().sure().unwrap(), 1, "the sessions ended by the first try");
+            (replays, logouts)
+        } else {
+            assert!(replays.is_err() && logouts.is_err() && alls.is_err(), "{replays:?} {logouts:?} {alls:?}");
+            recovers(&state).await;
+            (replay().await, logout().await)
+        };
+        assert_eq!(replays.unwrap(), Rotation::Reused { subject: "alice".into(), confirmed: true }, "{stall}");
+        assert_eq!(logouts.unwrap().sure().unwrap().as_deref(), Some("alice"), "{stall}");
+        // Told, and so never again.
+        assert_eq!(replay().await.unwrap(), Rotation::Unknown, "{stall}");
+        assert_eq!(logout().await.unwrap().sure().unwrap(), None, "{stall}");
+    }
+}
+
 // SEC-F7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flush_is_a_gap_of_a_younger_store_for_a_waiting_reader_too() {

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use doorward::state::redis::RedisState;
 use doorward::state::{
-    Cause, Entry, Lookups, Position, Rotation, Session, SessionRules, Sessions, Settings, StateError,
+    Cause, Entry, Lookups, Opened, Position, Rotation, Session, SessionRules, Sessions, Settings, StateError, Written,
 };
 use doorward::token::{Generation, SubjectTag};
 
-use crate::kit::{RULES, end, eventually, lives, ms, open, redis, redis_with, salt};
+use crate::kit::{RULES, end, eventually, lives, ms, new_session, open, redis, redis_with, salt};
 use crate::log::{read, start};
 use crate::redis::{RedisServer, Sentinel, available};
 
@@ -34,15 +34,22 @@ async fn without_the_replicas_asked_for_nothing_that_ends_is_confirmed() {
     let none =
         |answer: &Result<(), StateError>| matches!(answer, Err(StateError::NotReplicated { seen: 0, wanted: 1 }));
     let asked = Instant::now();
-    let answer = state.end(&session.sid, Cause::Logout).await.map(drop);
-    assert!(none(&answer), "{answer:?}");
+    let answer = state.end(&session.sid, Cause::Logout).await.unwrap();
+    assert!(answer.done && none(&answer.confirmed), "{answer:?}");
     assert!(asked.elapsed() < Duration::from_millis(1300), "{:?}", asked.elapsed());
     // Ended on the primary all the same.
     assert!(!lives(&state, &session).await);
     // A repeated logout finds nothing to end and is not confirmed either.
-    assert!(none(&state.end(&session.sid, Cause::Logout).await.map(drop)));
-    assert!(none(&state.end_subject(session.sid.tag(), Cause::Admin, Duration::ZERO).await.map(drop)));
-    assert!(none(&state.announce(&Entry::Everything).await));
+    let again = state.end(&session.sid, Cause::Logout).await.unwrap();
+    assert!(!again.done && none(&again.confirmed), "{again:?}");
+    assert!(none(&state.end_subject(session.sid.tag(), Cause::Admin, Duration::ZERO).await.unwrap().confirmed));
+    assert!(none(&state.announce(&Entry::Everything).await.unwrap().confirmed));
+    // Making room is no logout that someone waits for: the login goes on, and says so.
+    let rules = SessionRules { max_per_subject: 1, ..RULES };
+    let first = open(&state, "bob").await;
+    let opened = state.open(&new_session("bob"), &rules).await.unwrap();
+    let Opened::Session { evicted, unconfirmed, .. } = opened else { panic!("the oldest makes room") };
+    assert!(evicted == [first.sid] && unconfirmed);
     let health = state.health().await.unwrap();
     assert!(health.warnings[0].contains("wait_replicas"), "{:?}", health.warnings);
 }
@@ -62,8 +69,9 @@ async fn a_replica_that_hangs_delays_the_confirmation_and_a_repeated_logout_gets
 
     let second = open(&state, "alice").await;
     replica.freeze();
-    let answer = state.end(&second.sid, Cause::Logout).await;
-    assert!(matches!(answer, Err(StateError::NotReplicated { seen: 0, .. })), "{answer:?}");
+    let answer = state.end(&second.sid, Cause::Logout).await.unwrap();
+    assert!(answer.done, "{answer:?}");
+    assert!(matches!(answer.confirmed, Err(StateError::NotReplicated { seen: 0, .. })), "{answer:?}");
     replica.thaw();
     // The session is gone already, so this confirms what was written before.
     assert!(!end(&state, &second).await);
@@ -84,7 +92,7 @@ async fn a_replay_is_told_though_the_replica_that_should_confirm_its_end_hangs()
     state.rotate(&session.sid, Generation(0), &salt(), &rules).await.unwrap();
     replica.freeze();
     let replayed = state.rotate(&session.sid, Generation(0), &salt(), &rules).await.unwrap();
-    assert_eq!(replayed, Rotation::Reused { subject: "alice".into() });
+    assert_eq!(replayed, Rotation::Reused { subject: "alice".into(), confirmed: false });
     assert!(!lives(&state, &session).await);
     let again = state.rotate(&session.sid, Generation(0), &salt(), &rules).await.unwrap();
     assert_eq!(again, Rotation::Unknown);
@@ -114,7 +122,7 @@ async fn fail_over(strike: fn(&mut RedisServer)) {
     let session = open(&state, "alice").await;
     let ended = open(&state, "alice").await;
     // 503 asks to try again; confirmed, the replica has seen it and all before it.
-    let confirmed = async || state.end(&ended.sid, Cause::Logout).await.ok();
+    let confirmed = async || state.end(&ended.sid, Cause::Logout).await.and_then(Written::sure).ok();
     eventually("a confirmed logout", Duration::from_secs(5), confirmed).await;
     let position = start(&state).await;
     strike(&mut primary);
@@ -158,7 +166,7 @@ async fn an_end_whose_log_entry_was_lost_on_a_cluster_is_told_by_the_next_step_o
     let Cluster { server, state, session, tag, debt, position } = Cluster::with_a_session().await;
     // As a crash between the steps leaves it.
     server.cli(&["SET", &debt, "1", "PX", "60000"]);
-    server.cli(&["DEL", &format!("dw:{{{tag}}}:s:{}", session.sid)]);
+    server.cli(&["DEL", &format!("dw:{{{tag}}}:s:{}", session.sid), &format!("dw:{{{tag}}}:i")]);
     let rotation = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.unwrap();
     assert_eq!(rotation, Rotation::Unknown);
     assert_eq!(read(&state, &position).await.entries, [Entry::Subject(tag)]);
@@ -173,8 +181,8 @@ async fn an_end_that_could_not_be_told_on_a_cluster_is_told_later_without_anothe
     }
     let Cluster { server, state, session, tag, debt, position } = Cluster::with_a_session().await;
     server.cli(&["ACL", "SETUSER", "default", "-xadd"]);
-    let answer = state.end(&session.sid, Cause::Logout).await;
-    assert!(answer.is_err(), "{answer:?}");
+    let answer = state.end(&session.sid, Cause::Logout).await.unwrap();
+    assert!(answer.done && answer.confirmed.is_err(), "{answer:?}");
     server.cli(&["ACL", "SETUSER", "default", "+xadd"]);
     let batch = state.read_log(Some(&position), Duration::from_secs(10)).await.unwrap();
     assert_eq!(batch.entries, [Entry::Subject(tag)]);

@@ -15,7 +15,7 @@ async fn rotate(state: &dyn Sessions, session: &Session, shown: u32, rules: &Ses
 
 /// A replay tells whose session it has ended.
 fn reused() -> Rotation {
-    Rotation::Reused { subject: "alice".into() }
+    Rotation::Reused { subject: "alice".into(), confirmed: true }
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn after_an_end_was_answered_no_rotation_in_flight_leaves_a_usable_session
             let (state, sid) = (Arc::clone(&store.state), session.sid);
             let rotating =
                 tokio::spawn(async move { state.rotate(&sid, Generation(0), &salt(), &RULES).await.unwrap() });
-            assert!(store.state.end(&session.sid, Cause::Logout).await.unwrap(), "{}", store.name);
+            assert!(store.state.end(&session.sid, Cause::Logout).await.unwrap().sure().unwrap(), "{}", store.name);
             let rotation = rotating.await.unwrap();
             assert!(matches!(rotation, Rotation::Rotated(_) | Rotation::Unknown), "{}", store.name);
             assert!(!lives(&*store.state, &session).await, "{}", store.name);
@@ -190,8 +190,11 @@ async fn a_rotation_counts_as_use_but_never_passes_the_absolute_end() {
         pass(ms(600)).await;
         assert!(matches!(rotate(&*store.state, &session, 1, &rules).await, Rotation::Rotated(_)), "{}", store.name);
         pass(ms(700)).await;
-        assert_eq!(rotate(&*store.state, &session, 2, &rules).await, Rotation::Unknown, "{}", store.name);
+        let late = rotate(&*store.state, &session, 2, &rules).await;
+        assert!(matches!(late, Rotation::Expired { .. }), "{}: {late:?}", store.name);
         assert!(!lives(&*store.state, &session).await, "{}", store.name);
+        // SEC-G3: told once, so it can be audited once.
+        assert_eq!(rotate(&*store.state, &session, 2, &rules).await, Rotation::Unknown, "{}", store.name);
     })
     .await;
 }

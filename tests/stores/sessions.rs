@@ -15,7 +15,7 @@ async fn a_session_is_read_as_it_was_opened() {
     on_every_store(async |store| {
         let new = new_session("alice");
         let before = SystemClock.now_millis();
-        let Opened::Session { session, evicted } = store.state.open(&new, &RULES).await.unwrap() else {
+        let Opened::Session { session, evicted, .. } = store.state.open(&new, &RULES).await.unwrap() else {
             panic!("{}: refused", store.name);
         };
         assert_eq!(evicted, [], "{}", store.name);
@@ -132,10 +132,16 @@ async fn the_limit_refuses_exactly_under_50_parallel_logins() {
 async fn sessions_that_died_of_age_do_not_count_for_the_limit_and_0_is_no_limit() {
     let short = SessionRules { idle: ms(200), max_per_subject: 2, at_limit: AtLimit::Refuse, ..RULES };
     on_every_store(async |store| {
-        open_by(&*store.state, "alice", &short).await;
-        open_by(&*store.state, "alice", &short).await;
+        let unused =
+            [open_by(&*store.state, "alice", &short).await.sid, open_by(&*store.state, "alice", &short).await.sid];
         pass(ms(250)).await;
-        open_by(&*store.state, "alice", &short).await;
+        // SEC-G3: the login tells of them, once.
+        for told in [2, 0] {
+            let Opened::Session { expired, .. } = store.state.open(&new_session("alice"), &short).await.unwrap() else {
+                panic!("{}: they count no more", store.name);
+            };
+            assert!(expired.len() == told && expired.iter().all(|sid| unused.contains(sid)), "{}", store.name);
+        }
         let unlimited = SessionRules { max_per_subject: 0, ..RULES };
         for _ in 0..15 {
             open_by(&*store.state, "bob", &unlimited).await;

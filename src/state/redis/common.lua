@@ -28,6 +28,16 @@ local function late()
   return now > tonumber(ARGV[#ARGV])
 end
 
+-- What a call has done is remembered for a minute under the call's own name: sent again after its answer was lost it gets
+-- the same answer, so that an end is told once, neither never nor twice.
+local function remember(attempt, what)
+  redis.call('SET', base .. 'x:' .. attempt, what, 'PX', REMEMBER_MS)
+end
+
+local function remembered(attempt)
+  return redis.call('GET', base .. 'x:' .. attempt)
+end
+
 -- Ends a session; true where it was live.
 local function drop(sid)
   redis.call('ZREM', KEYS[1], sid)

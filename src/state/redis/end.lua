@@ -1,7 +1,13 @@
 -- Ends one session; with a salt, only the session that has it. Tells whose it was.
-local sid, salt = ARGV[1], ARGV[2]
+local sid, salt, attempt = ARGV[1], ARGV[2], ARGV[3]
 local field = redis.call('HMGET', base .. 's:' .. sid, 'd', 'u')
+if not field[2] then
+  local whose = remembered(attempt)
+  if whose then return answer('ended', whose) end
+  return answer('none')
+end
 if salt ~= '' and field[1] ~= salt then return answer('none') end
-if not drop(sid) then return answer('none') end
+drop(sid)
 tell('s', sid)
+remember(attempt, field[2])
 return answer('ended', field[2])

@@ -19,6 +19,9 @@ use crate::secret::{base64url, random_bytes};
 /// How long an answer may be overdue. A silent connection proves nothing, so past this it is given up.
 const SLACK: Duration = Duration::from_millis(500);
 
+/// Thousands of entries take longer to tell than one.
+const BACK: Duration = Duration::from_secs(2);
+
 /// The most entries of one answer.
 const AT_ONCE: i64 = 1000;
 
@@ -32,26 +35,26 @@ pub(super) struct Log {
 
 /// The id of a stream entry: milliseconds and a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct EntryId(u64, u64);
+pub(super) struct EntryId(pub(super) u64, pub(super) u64);
 
 /// Where a reader stands: in which life of the store, on which server process, after which entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
-    began: String,
-    server: String,
-    last: EntryId,
+pub(super) struct Place {
+    pub(super) began: String,
+    pub(super) server: String,
+    pub(super) last: EntryId,
 }
 
 /// What the log looked like just after reading.
-struct Sight {
+pub(super) struct Sight {
     /// `id:seconds`, made by whoever first found it missing.
-    began: String,
+    pub(super) began: String,
     /// Replication id and run id: after a failover or a restart, what was acknowledged may be lost.
-    server: String,
-    newest: EntryId,
+    pub(super) server: String,
+    pub(super) newest: EntryId,
     /// Whether the entry the reader stood at is still there.
-    anchored: bool,
-    length: u64,
+    pub(super) anchored: bool,
+    pub(super) length: u64,
 }
 
 impl Log {
@@ -62,6 +65,29 @@ impl Log {
     pub(super) async fn read(&self, after: Option<&Position>, wait: Duration) -> Result<LogBatch, StateError> {
         let _turn = self.reading.lock().await;
         let answer = self.read_on(after.and_then(|position| position.0.parse().ok()), wait).await;
+        self.or_abandon(answer)
+    }
+
+    /// What was written after `last`, unproven: [`Self::sight`] tells whether something is missing before it.
+    pub(super) async fn news(&self, last: EntryId, wait: Duration) -> Result<Vec<(EntryId, Entry)>, StateError> {
+        self.or_abandon(self.entries_after(last, wait).await)
+    }
+
+    pub(super) async fn sight(&self, anchor: EntryId) -> Result<Sight, StateError> {
+        self.or_abandon(self.look(anchor).await)
+    }
+
+    /// The newest entries, oldest first.
+    pub(super) async fn newest(&self, most: usize) -> Result<Vec<(EntryId, Entry)>, StateError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let args: Vec<Value> = vec![LOG.into(), "+".into(), "-".into(), "COUNT".into(), most.into()];
+        let answer = self.link.run(BACK, |wire| async move { wire.send("XREVRANGE", slot(LOG), args).await }).await;
+        let mut entries = parse(Reply::new(self.or_abandon(answer)?)?)?;
+        entries.reverse();
+        Ok(entries)
+    }
+
+    fn or_abandon<T>(&self, answer: Result<T, StateError>) -> Result<T, StateError> {
         if matches!(answer, Err(StateError::TimedOut(_))) {
             // Its connection may wait for ever on a frozen server.
             self.link.abandon();
@@ -110,21 +136,7 @@ impl Log {
         }
         let mut stream = Reply::new(value)?.array()?;
         stream.next()?;
-        let mut entries = stream.array()?;
-        let mut found = Vec::new();
-        while !entries.is_empty() {
-            let mut entry = entries.array()?;
-            let id = entry.parsed()?;
-            let fields = entry.array()?.texts()?;
-            found.push((
-                id,
-                match fields.as_slice() {
-                    [kind, name] => entry_from(kind, name),
-                    _ => Entry::Everything,
-                },
-            ));
-        }
-        Ok(found)
+        parse(stream.array()?)
     }
 
     async fn look(&self, anchor: EntryId) -> Result<Sight, StateError> {
@@ -178,7 +190,7 @@ impl Log {
 
 impl Place {
     /// Whether entries between this place and what is seen now may have gone by unread.
-    fn missed_something(&self, sight: &Sight) -> bool {
+    pub(super) fn missed_something(&self, sight: &Sight) -> bool {
         let unread_were_trimmed = if self.last == EntryId::default() {
             // There was no entry yet, so none to hold on to; but a log shorter than its limit was never trimmed.
             sight.length >= LOG_LENGTH
@@ -188,6 +200,23 @@ impl Place {
         };
         sight.began != self.began || sight.server != self.server || sight.newest < self.last || unread_were_trimmed
     }
+}
+
+fn parse(mut entries: Reply) -> Result<Vec<(EntryId, Entry)>, StateError> {
+    let mut found = Vec::new();
+    while !entries.is_empty() {
+        let mut entry = entries.array()?;
+        let id = entry.parsed()?;
+        let fields = entry.array()?.texts()?;
+        found.push((
+            id,
+            match fields.as_slice() {
+                [kind, name] => entry_from(kind, name),
+                _ => Entry::Everything,
+            },
+        ));
+    }
+    Ok(found)
 }
 
 /// The value of one line of `INFO`.

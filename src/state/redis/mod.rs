@@ -1,6 +1,7 @@
 //! Token state in Redis 6.2+ or Valkey: standalone, Sentinel or Cluster. `app` makes it, `check` and `issue` use it through the
 //! traits. Each step is one Lua script and one round trip; see the `.lua` files.
 
+mod attempts;
 mod codec;
 mod connect;
 mod debt;
@@ -12,14 +13,17 @@ mod lookups;
 mod scripts;
 mod steps;
 mod store_time;
+mod vigil;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fred::types::Value;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use self::attempts::{Attempts, Ending};
 pub use self::connect::ConnectError;
 use self::connect::Plan;
 use self::debt::Debts;
@@ -32,11 +36,11 @@ use self::store_time::StoreTime;
 use super::observe::{Observer, Op};
 use super::{
     AtLimit, Cause, Entry, LogBatch, Lookups, NewSession, Opened, Position, Question, Rotation, Session, SessionRules,
-    Sessions, Settings, Standing, StateError, StoreHealth,
+    Sessions, Settings, Standing, StateError, StoreHealth, Written,
 };
 use crate::clock::{Clock, Millis, Timestamp};
 use crate::metrics::Metrics;
-use crate::secret::{Digest, base64url, random_bytes};
+use crate::secret::Digest;
 use crate::token::{Generation, SessionId, SubjectTag, TokenId};
 
 /// Token state in Redis. Connections are made when first needed, so a checker holds two: one for questions, one that
@@ -47,6 +51,9 @@ pub struct RedisState {
     log: Log,
     sessions: Arc<Link>,
     debts: Debts,
+    attempts: Attempts,
+    /// The issuer's own reader of the log: the other one belongs to the check plane.
+    vigil_log: Log,
     /// `WAIT` holds up whatever is sent after it, so it has a connection of its own.
     replication: Link,
     scripts: Scripts,
@@ -73,6 +80,8 @@ impl RedisState {
             log: Log::new(link()),
             sessions: Arc::new(link()),
             debts: Debts::default(),
+            attempts: Attempts::default(),
+            vigil_log: Log::new(link()),
             replication: link(),
             scripts: Scripts::new(!clustered),
             store_time: StoreTime::unknown(),
@@ -85,12 +94,16 @@ impl RedisState {
         Ok(state)
     }
 
-    async fn end_with(&self, sid: &SessionId, salt: String) -> Result<Option<String>, StateError> {
-        let deadline = deadline();
-        let args = vec![sid.to_string().into(), salt.into()];
-        let mut answer = self.step(&self.scripts.end, sid.tag(), args, deadline).await?;
-        self.confirm(Some(sid.tag()), deadline).await?;
-        if answer.status == "ended" { answer.rest.text().map(Some) } else { Ok(None) }
+    async fn end_with(&self, sid: &SessionId, salt: String) -> Result<Written<Option<String>>, StateError> {
+        let (deadline, what) = (deadline(), Ending::Session(*sid));
+        let name = self.attempts.name(what);
+        let args = vec![sid.to_string().into(), salt.into(), name.clone().into()];
+        let answer = self.ask(&self.scripts.end, sid.tag(), args, deadline).await;
+        self.attempts.note(what, name, &answer);
+        let mut answer = answer?;
+        let confirmed = self.settle(&answer, sid.tag(), deadline).await;
+        let done = if answer.status == "ended" { Some(answer.rest.text()?) } else { None };
+        Ok(Written { done, confirmed })
     }
 }
 
@@ -125,17 +138,18 @@ impl Sessions for RedisState {
                     AtLimit::Refuse => "refuse",
                 };
                 args.extend([millis(rules.idle), millis(rules.lifetime), rules.max_per_subject.into(), policy.into()]);
-                let mut answer = self.step_in_time(&self.scripts.open, new.sid.tag(), args, deadline).await?;
+                let mut answer = self.ask_in_time(&self.scripts.open, new.sid.tag(), args, deadline).await?;
                 if answer.status == "full" {
                     return Ok(Opened::LimitReached);
                 }
                 let session = Box::new(answer.rest.session()?);
-                let evicted = answer.rest.array()?.texts()?;
-                let evicted: Vec<SessionId> = evicted.iter().filter_map(|sid| sid.parse().ok()).collect();
-                if !evicted.is_empty() {
-                    self.confirm(Some(new.sid.tag()), deadline).await?;
-                }
-                Ok(Opened::Session { session, evicted })
+                let evicted = sids(&answer.rest.array()?.texts()?);
+                let expired = sids(&answer.rest.array()?.texts()?);
+                // Making room is no logout that someone waits for: where it can't be confirmed the login goes on.
+                let paid = self.settle_debt(&answer, new.sid.tag(), deadline).await;
+                let unconfirmed =
+                    !evicted.is_empty() && paid.and(self.confirm(Some(new.sid.tag()), deadline).await).is_err();
+                Ok(Opened::Session { session, evicted, unconfirmed, expired })
             })
             .await
     }
@@ -151,7 +165,10 @@ impl Sessions for RedisState {
             .watch(Op::Rotate, async {
                 let deadline = deadline();
                 // Names this call in the store, so that the call sent again is known as itself, not as a replay.
-                let attempt = base64url(&random_bytes::<9>());
+                let attempt = attempts::fresh();
+                // Names what it may end: the same for a call that takes over from one whose answers were all lost.
+                let what = Ending::Replay(*sid, shown);
+                let ending = self.attempts.name(what);
                 let args = vec![
                     sid.to_string().into(),
                     salt.to_string().into(),
@@ -159,22 +176,26 @@ impl Sessions for RedisState {
                     millis(rules.grace),
                     millis(rules.idle),
                     attempt.into(),
+                    ending.clone().into(),
                 ];
-                let mut answer = self.ask_in_time(&self.scripts.rotate, sid.tag(), args, deadline).await?;
-                let told = self.settle_debt(&answer, sid.tag(), deadline).await;
+                let answer = self.ask_in_time(&self.scripts.rotate, sid.tag(), args, deadline).await;
+                self.attempts.note(what, ending, &answer);
+                let mut answer = answer?;
                 if answer.status == "reused" {
                     // The session is gone, so the same question asked again gets "unknown": a replay is told now or never.
-                    if let Err(error) = told.and(self.confirm(Some(sid.tag()), deadline).await) {
+                    let settled = self.settle(&answer, sid.tag(), deadline).await;
+                    if let Err(error) = &settled {
                         warn!(%sid, %error, "a replayed refresh token has ended its session, unconfirmed: a failover may bring it back");
                     }
-                    return Ok(Rotation::Reused { subject: answer.rest.text()? });
+                    return Ok(Rotation::Reused { subject: answer.rest.text()?, confirmed: settled.is_ok() });
                 }
-                told?;
+                self.settle_debt(&answer, sid.tag(), deadline).await?;
                 Ok(match answer.status.as_str() {
                     "rotated" => Rotation::Rotated(answer.rest.session()?),
                     "repeated" => Rotation::Repeated(answer.rest.session()?),
                     "caught_up" => Rotation::CaughtUp(answer.rest.session()?),
                     "lost" => Rotation::Lost,
+                    "expired" => Rotation::Expired { subject: None },
                     "unknown" => Rotation::Unknown,
                     _ => return Err(StateError::Corrupt("a rotation of no kind known here".into())),
                 })
@@ -182,27 +203,38 @@ impl Sessions for RedisState {
             .await
     }
 
-    async fn end(&self, sid: &SessionId, _cause: Cause) -> Result<bool, StateError> {
-        self.observer.watch(Op::End, self.end_with(sid, String::new())).await.map(|ended| ended.is_some())
+    async fn end(&self, sid: &SessionId, _cause: Cause) -> Result<Written<bool>, StateError> {
+        let Written { done, confirmed } = self.observer.watch(Op::End, self.end_with(sid, String::new())).await?;
+        Ok(Written { done: done.is_some(), confirmed })
     }
 
-    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, _cause: Cause) -> Result<Option<String>, StateError> {
+    async fn end_with_salt(
+        &self,
+        sid: &SessionId,
+        salt: &Digest,
+        _cause: Cause,
+    ) -> Result<Written<Option<String>>, StateError> {
         self.observer.watch(Op::End, self.end_with(sid, salt.to_string())).await
     }
 
-    async fn end_subject(&self, tag: SubjectTag, _cause: Cause, remember: Duration) -> Result<u64, StateError> {
+    async fn end_subject(
+        &self,
+        tag: SubjectTag,
+        _cause: Cause,
+        remember: Duration,
+    ) -> Result<Written<u64>, StateError> {
         self.observer
             .watch(Op::EndSubject, async {
                 let deadline = deadline();
-                let args = vec![tag.to_string().into(), millis(remember)];
-                let mut answer = self.step_in_time(&self.scripts.end_subject, tag, args, deadline).await?;
-                self.confirm(Some(tag), deadline).await?;
-                answer.rest.unsigned()
+                let args = vec![tag.to_string().into(), millis(remember), attempts::fresh().into()];
+                let mut answer = self.ask_in_time(&self.scripts.end_subject, tag, args, deadline).await?;
+                let confirmed = self.settle(&answer, tag, deadline).await;
+                Ok(Written { done: answer.rest.unsigned()?, confirmed })
             })
             .await
     }
 
-    async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<(), StateError> {
+    async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<Written<()>, StateError> {
         self.observer
             .watch(Op::DenyToken, async {
                 let deadline = deadline();
@@ -213,20 +245,24 @@ impl Sessions for RedisState {
                     i64::try_from(until).unwrap_or(i64::MAX).into(),
                     tag.to_string().into(),
                 ];
-                self.step(&self.scripts.deny, tag, args, deadline).await?;
-                self.confirm(Some(tag), deadline).await
+                let answer = self.ask(&self.scripts.deny, tag, args, deadline).await?;
+                Ok(Written { done: (), confirmed: self.settle(&answer, tag, deadline).await })
             })
             .await
     }
 
-    async fn announce(&self, entry: &Entry) -> Result<(), StateError> {
+    async fn announce(&self, entry: &Entry) -> Result<Written<()>, StateError> {
         self.observer
             .watch(Op::Announce, async {
                 let deadline = deadline();
                 steps::tell(&self.sessions, entry, deadline).await?;
-                self.confirm(None, deadline).await
+                Ok(Written { done: (), confirmed: self.confirm(None, deadline).await })
             })
             .await
+    }
+
+    async fn guard(&self, shutdown: CancellationToken) {
+        self.keep_vigil(shutdown).await;
     }
 
     async fn session(&self, sid: &SessionId) -> Result<Option<Session>, StateError> {
@@ -244,6 +280,11 @@ impl Sessions for RedisState {
 
 /// A denied token is remembered a little longer than it lives, for clocks that differ.
 const DENIED_LONGER: Duration = Duration::from_secs(120);
+
+/// What names no session is left out: a store that holds such a thing is none of ours.
+fn sids(texts: &[String]) -> Vec<SessionId> {
+    texts.iter().filter_map(|sid| sid.parse().ok()).collect()
+}
 
 fn millis(span: Duration) -> Value {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX).into()

@@ -6,16 +6,21 @@ if late() then return answer('late') end
 
 -- A repeat of a call whose answer was lost: the session ids are random, so this one can only be our own.
 local there = view(sid)
-if there then return answer('open', there, {}) end
+if there then
+  local evicted = {}
+  for other in string.gmatch(remembered(sid) or '', '%S+') do evicted[#evicted + 1] = other end
+  return answer('open', there, evicted, {})
+end
 
 -- Members of the index whose session has died of age are dropped on the way. Without a limit only the oldest few are
 -- looked at, so that a subject with very many sessions does not make each login slower.
-local alive = {}
+local alive, expired = {}, {}
 for _, other in ipairs(redis.call('ZRANGE', KEYS[1], 0, most > 0 and -1 or 15)) do
   if redis.call('EXISTS', base .. 's:' .. other) == 1 then
     alive[#alive + 1] = other
   else
     redis.call('ZREM', KEYS[1], other)
+    expired[#expired + 1] = other
   end
 end
 local evicted = {}
@@ -26,6 +31,7 @@ if most > 0 and #alive >= most then
     tell('s', alive[n])
     evicted[n] = alive[n]
   end
+  remember(sid, table.concat(evicted, ' '))
 end
 
 local ends = now + lifetime
@@ -33,5 +39,6 @@ redis.call('HSET', key, 'd', salt, 'u', subject, 'k', kind, 'r', roles, 'c', sco
   'g', 0, 'b', now, 't', now, 'i', idle, 'x', ends)
 redis.call('PEXPIREAT', key, math.min(now + idle, ends))
 redis.call('ZADD', KEYS[1], now, sid)
-keep(KEYS[1], ends)
-return answer('open', view(sid, epoch(ends)), evicted)
+-- Longer than any session, so that who asks after one that died of age can be told so.
+keep(KEYS[1], ends + 86400000)
+return answer('open', view(sid, epoch(ends)), evicted, expired)

@@ -1,11 +1,19 @@
 -- Moves a family past the shown generation: the table of `family.rs`, in one step.
 local sid, salt, shown, grace, idle, attempt = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local ending = ARGV[7]
 local key = base .. 's:' .. sid
 if late() then return answer('late') end
 local field = redis.call('HMGET', key, 'd', 'g', 't', 'x', 'q', 'u')
 
+if not field[1] then
+  local whose = remembered(ending)
+  if whose then return answer('reused', whose) end
+  -- Whatever ends a session takes its name out of the index too; only age leaves it there. Told once.
+  if redis.call('ZREM', KEYS[1], sid) == 1 then return answer('expired') end
+  return answer('unknown')
+end
 -- Both sides are digests of what the caller sent, behind a MAC that was verified before: comparing them needs no constant time.
-if not field[1] or field[1] ~= salt then return answer('unknown') end
+if field[1] ~= salt then return answer('unknown') end
 local current, since, ends = tonumber(field[2]), now - tonumber(field[3]), tonumber(field[4])
 
 local status
@@ -23,6 +31,7 @@ elseif shown == current - 1 and math.max(since, 0) < grace then
 else
   drop(sid)
   tell('s', sid)
+  remember(ending, field[6])
   return answer('reused', field[6])
 end
 redis.call('HSET', key, 'g', shown + 1, 't', now, 'i', idle, 'q', attempt)

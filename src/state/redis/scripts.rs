@@ -7,6 +7,7 @@ use fred::types::Value;
 use fred::util::sha1_hash;
 
 use super::super::StateError;
+use super::attempts::REMEMBERED;
 use super::codec::Reply;
 use super::keys::{self, LOG, LOG_LENGTH};
 use super::link::Link;
@@ -44,7 +45,11 @@ pub(super) struct Answer {
 impl Scripts {
     pub(super) fn new(log_in_reach: bool) -> Self {
         let script = |body: &str| {
-            let text = format!("local LOG_LENGTH = {LOG_LENGTH}\n{}{body}", include_str!("common.lua"));
+            let text = format!(
+                "local LOG_LENGTH, REMEMBER_MS = {LOG_LENGTH}, {}\n{}{body}",
+                REMEMBERED.as_millis(),
+                include_str!("common.lua")
+            );
             Script { sha: sha1_hash(&text), text }
         };
         Self {

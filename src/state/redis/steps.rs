@@ -44,19 +44,6 @@ impl RedisState {
         Ok(answer)
     }
 
-    /// Like [`Self::step`], for a step that must have no effect once nobody waits for it.
-    pub(super) async fn step_in_time(
-        &self,
-        script: &Script,
-        tag: SubjectTag,
-        args: Vec<Value>,
-        deadline: Instant,
-    ) -> Result<Answer, StateError> {
-        let answer = self.ask_in_time(script, tag, args, deadline).await?;
-        self.settle_debt(&answer, tag, deadline).await?;
-        Ok(answer)
-    }
-
     /// Like [`Self::ask`], for a step that must have no effect once nobody waits for it: each try tells the store until when
     /// it counts.
     pub(super) async fn ask_in_time(
@@ -96,6 +83,13 @@ impl RedisState {
                 return answer;
             }
         }
+    }
+
+    /// After a step that ended something: pays what it left owing, and waits for the replicas. An error means that a
+    /// failover may undo what was written.
+    pub(super) async fn settle(&self, answer: &Answer, tag: SubjectTag, deadline: Instant) -> Result<(), StateError> {
+        self.settle_debt(answer, tag, deadline).await?;
+        self.confirm(Some(tag), deadline).await
     }
 
     pub(super) async fn settle_debt(

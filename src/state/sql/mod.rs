@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, MutexGuard, Notify};
 use super::observe::{Observer, Op};
 use super::{
     Cause, Entry, LogBatch, Lookups, NewSession, Opened, Position, Question, Rotation, Session, SessionRules, Sessions,
-    Standing, StateError, StoreHealth,
+    Standing, StateError, StoreHealth, Written,
 };
 use crate::clock::{Clock, Millis, Timestamp};
 use crate::database::{self, DatabaseError, Engine, Pool};
@@ -198,54 +198,64 @@ impl Sessions for SqlState {
         .await
     }
 
-    async fn end(&self, sid: &SessionId, _cause: Cause) -> Result<bool, StateError> {
+    async fn end(&self, sid: &SessionId, _cause: Cause) -> Result<Written<bool>, StateError> {
         self.watch(Op::End, STEP_BUDGET, async {
             let mut step = self.step().await?;
             let ended = session::end(&mut step, sid).await?;
             step.commit().await?;
-            Ok(ended)
+            Ok(committed(ended))
         })
         .await
     }
 
-    async fn end_with_salt(&self, sid: &SessionId, salt: &Digest, _cause: Cause) -> Result<Option<String>, StateError> {
+    async fn end_with_salt(
+        &self,
+        sid: &SessionId,
+        salt: &Digest,
+        _cause: Cause,
+    ) -> Result<Written<Option<String>>, StateError> {
         self.watch(Op::End, STEP_BUDGET, async {
             let mut step = self.step().await?;
             let subject = session::subject_by_salt(&mut step, sid, salt).await?;
             let ended = subject.is_some() && session::end(&mut step, sid).await?;
             step.commit().await?;
-            Ok(subject.filter(|_| ended))
+            Ok(committed(subject.filter(|_| ended)))
         })
         .await
     }
 
-    async fn end_subject(&self, tag: SubjectTag, _cause: Cause, remember: Duration) -> Result<u64, StateError> {
+    async fn end_subject(
+        &self,
+        tag: SubjectTag,
+        _cause: Cause,
+        remember: Duration,
+    ) -> Result<Written<u64>, StateError> {
         self.watch(Op::EndSubject, STEP_BUDGET, async {
             let mut step = self.step().await?;
             let ended = session::end_all(&mut step, tag).await?;
             subject::raise_epoch(&mut step, tag, remember).await?;
             log::write(&mut step, &Entry::Subject(tag)).await?;
             step.commit().await?;
-            Ok(ended)
+            Ok(committed(ended))
         })
         .await
     }
 
-    async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<(), StateError> {
+    async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<Written<()>, StateError> {
         self.watch(Op::DenyToken, STEP_BUDGET, async {
             let mut step = self.step().await?;
             subject::deny_token(&mut step, tag, jti, until).await?;
             log::write(&mut step, &Entry::Subject(tag)).await?;
-            step.commit().await
+            step.commit().await.map(committed)
         })
         .await
     }
 
-    async fn announce(&self, entry: &Entry) -> Result<(), StateError> {
+    async fn announce(&self, entry: &Entry) -> Result<Written<()>, StateError> {
         self.watch(Op::Announce, STEP_BUDGET, async {
             let mut step = self.step().await?;
             log::write(&mut step, entry).await?;
-            step.commit().await
+            step.commit().await.map(committed)
         })
         .await
     }
@@ -264,6 +274,11 @@ impl Sessions for SqlState {
         let now = self.clock.now_millis();
         self.watch(Op::List, STEP_BUDGET, session::all(&self.pool, limit, now)).await
     }
+}
+
+/// A commit is all there is to wait for: there are no replicas.
+const fn committed<T>(done: T) -> Written<T> {
+    Written { done, confirmed: Ok(()) }
 }
 
 /// SQL has no unsigned numbers; moments and counters are far from the limit.

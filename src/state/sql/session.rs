@@ -14,6 +14,9 @@ use crate::database::Pool;
 use crate::secret::{Digest, constant_time_eq};
 use crate::token::{Generation, Holder, SessionId, SubjectTag, TokenId};
 
+/// A session that died of age is kept this long, for whoever asks after it to be told once what became of it.
+const EXPIRED_KEPT: Duration = Duration::from_secs(24 * 3600);
+
 /// A session with its subject's epoch; the order of columns is of no concern, their names are.
 #[derive(FromRow)]
 struct Row {
@@ -48,8 +51,14 @@ pub(super) async fn open(step: &mut Step<'_>, new: &NewSession, rules: &SessionR
     let tag = new.sid.tag();
     // A repeat of a call whose answer was lost: session ids are random, so this one can only be our own.
     if let Some(session) = find(&mut *step.change, &new.sid, step.now).await? {
-        return Ok(Opened::Session { session: Box::new(session), evicted: Vec::new() });
+        return Ok(Opened::Session {
+            session: Box::new(session),
+            evicted: Vec::new(),
+            unconfirmed: false,
+            expired: Vec::new(),
+        });
     }
+    let expired = take_expired(step, tag).await?;
     let mut evicted = Vec::new();
     if rules.max_per_subject > 0 {
         let most = rules.max_per_subject as usize;
@@ -103,7 +112,25 @@ pub(super) async fn open(step: &mut Step<'_>, new: &NewSession, rules: &SessionR
         ends,
         device: device.clone(),
     };
-    Ok(Opened::Session { session: Box::new(session), evicted })
+    Ok(Opened::Session { session: Box::new(session), evicted, unconfirmed: false, expired })
+}
+
+/// Removes the subject's sessions that died of age.
+async fn take_expired(step: &mut Step<'_>, tag: SubjectTag) -> Result<Vec<SessionId>, StateError> {
+    let expired: Vec<String> = sqlx::query_scalar("SELECT sid FROM state_session WHERE tag = ? AND expires_at <= ?")
+        .bind(tag.to_string())
+        .bind(signed(step.now.0))
+        .fetch_all(&mut *step.change)
+        .await?;
+    for sid in &expired {
+        remove(step, sid).await?;
+    }
+    expired.iter().map(|sid| sid_from(sid)).collect()
+}
+
+async fn remove(step: &mut Step<'_>, sid: &str) -> Result<(), StateError> {
+    sqlx::query("DELETE FROM state_session WHERE sid = ?").bind(sid).execute(&mut *step.change).await?;
+    Ok(())
 }
 
 pub(super) async fn rotate(
@@ -113,16 +140,20 @@ pub(super) async fn rotate(
     salt: &Digest,
     rules: &SessionRules,
 ) -> Result<Rotation, StateError> {
-    let row: Option<(String, i64, i64, i64, String)> = sqlx::query_as(
-        "SELECT salt, generation, rotated_at, ends_at, subject FROM state_session WHERE sid = ? AND expires_at > ?",
+    let row: Option<(String, i64, i64, i64, String, bool)> = sqlx::query_as(
+        "SELECT salt, generation, rotated_at, ends_at, subject, expires_at <= ? FROM state_session WHERE sid = ?",
     )
-    .bind(sid.to_string())
     .bind(signed(step.now.0))
+    .bind(sid.to_string())
     .fetch_optional(&mut *step.change)
     .await?;
-    let Some((kept, current, rotated_at, ends, whose)) = row else { return Ok(Rotation::Unknown) };
+    let Some((kept, current, rotated_at, ends, whose, expired)) = row else { return Ok(Rotation::Unknown) };
     if !constant_time_eq(kept.as_bytes(), salt.to_string().as_bytes()) {
         return Ok(Rotation::Unknown);
+    }
+    if expired {
+        remove(step, &sid.to_string()).await?;
+        return Ok(Rotation::Expired { subject: Some(whose) });
     }
     let (current, ends) = (generation(current)?, Millis(unsigned(ends)?));
     let verdict = judge(current, Millis(unsigned(rotated_at)?), shown, step.now, rules.grace);
@@ -142,7 +173,7 @@ pub(super) async fn rotate(
         Verdict::Repeat(_) => {}
         Verdict::Reuse => {
             end(step, sid).await?;
-            return Ok(Rotation::Reused { subject: whose });
+            return Ok(Rotation::Reused { subject: whose, confirmed: true });
         }
         Verdict::Lost => return Ok(Rotation::Lost),
     }
@@ -271,7 +302,8 @@ pub(super) async fn all(pool: &Pool, limit: usize, now: Millis) -> Result<Vec<Se
 }
 
 pub(super) async fn purge(change: &mut Change, now: Millis) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM state_session WHERE expires_at <= ?").bind(signed(now.0)).execute(&mut **change).await?;
+    let before = now.0.saturating_sub(EXPIRED_KEPT.as_millis() as u64);
+    sqlx::query("DELETE FROM state_session WHERE expires_at <= ?").bind(signed(before)).execute(&mut **change).await?;
     Ok(())
 }
 

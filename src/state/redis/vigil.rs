@@ -1,0 +1,169 @@
+//! Ends that Redis forgot, written again. A restart from an older dump, a power cut or a failover takes the store back to an
+//! earlier moment: sessions that had ended since would live again (SEC-F5, F12). Each issuer follows the revocation log and
+//! remembers its latest entries. Where the log is no longer the one it followed, it ends once more what the log has lost.
+//!
+//! What it cannot know: ends from before it started that the log had lost already, and a store that goes back while no issuer
+//! runs. After a flush nothing is left that could live again, so nothing is written.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::super::{Cause, Entry, Sessions, StateError};
+use super::RedisState;
+use super::log::{EntryId, Place, Sight};
+
+/// How many entries are remembered: about a megabyte.
+const REMEMBERED: usize = 10_000;
+
+/// How long one read waits for news, and how soon a failed one is tried again.
+const WAIT: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Tokens of another issuer's subject are denied again for this long: how long they live is not in the log.
+const FOREIGN: Duration = Duration::from_secs(24 * 3600);
+
+/// What an issuer remembers of the log.
+#[derive(Debug, Default)]
+struct Vigil {
+    place: Option<Place>,
+    heard: BTreeMap<EntryId, Entry>,
+    /// What the log has lost, the oldest first.
+    lost: VecDeque<Entry>,
+}
+
+impl RedisState {
+    /// Follows the log until `shutdown`.
+    pub(super) async fn keep_vigil(&self, shutdown: CancellationToken) {
+        let mut vigil = Vigil::default();
+        let watch = async {
+            loop {
+                if let Err(error) = self.follow(&mut vigil).await {
+                    debug!(%error, "the revocation log can't be followed");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = watch => {}
+        }
+    }
+
+    async fn follow(&self, vigil: &mut Vigil) -> Result<(), StateError> {
+        // What is owed comes before anything new.
+        while let Some(entry) = vigil.lost.front() {
+            self.end_again(entry).await?;
+            vigil.lost.pop_front();
+        }
+        if let Some(place) = &vigil.place {
+            // Remembered before anything else is asked: the next answer may be that of a store that has lost it.
+            vigil.hear(self.vigil_log.news(place.last, WAIT).await?);
+        }
+        let sight = self.vigil_log.sight(vigil.last()).await?;
+        if vigil.place.as_ref().is_none_or(|place| place.missed_something(&sight)) {
+            vigil.compare(self.vigil_log.newest(REMEMBERED).await?, sight);
+            if !vigil.lost.is_empty() {
+                let lost = vigil.lost.len();
+                warn!(lost, "the token store has gone back in time: the ends that it lost are written again");
+            }
+        }
+        Ok(())
+    }
+
+    /// Where replicas don't confirm it now it is in effect all the same, and remembered for the next time.
+    async fn end_again(&self, entry: &Entry) -> Result<(), StateError> {
+        match entry {
+            Entry::Session(sid) => self.end(sid, Cause::Admin).await.map(drop),
+            Entry::Subject(tag) => self.end_subject(*tag, Cause::Admin, FOREIGN).await.map(drop),
+            Entry::Key(_) | Entry::Everything => self.announce(entry).await.map(drop),
+        }
+    }
+}
+
+impl Vigil {
+    fn last(&self) -> EntryId {
+        self.place.as_ref().map_or_else(EntryId::default, |place| place.last)
+    }
+
+    fn hear(&mut self, news: Vec<(EntryId, Entry)>) {
+        if let (Some(place), Some((last, _))) = (&mut self.place, news.last()) {
+            place.last = *last;
+        }
+        self.heard.extend(news);
+        while self.heard.len() > REMEMBERED {
+            self.heard.pop_first();
+        }
+    }
+
+    /// At the beginning and after a gap. A store that went back has a log that ends earlier than what was heard of it, and
+    /// may have gone on from there: lost is what was heard after the latest entry that both know. A log that was trimmed
+    /// meanwhile has lost its beginning, not its end.
+    fn compare(&mut self, log: Vec<(EntryId, Entry)>, sight: Sight) {
+        let heard = std::mem::take(&mut self.heard);
+        let same_life = self.place.as_ref().is_some_and(|place| place.began == sight.began);
+        if same_life {
+            let common = log.iter().rev().map(|(id, _)| *id).find(|id| heard.contains_key(id));
+            // A full answer that begins after all we heard: we were away for that long, and nothing tells of a loss.
+            let away = log.len() >= REMEMBERED && common.is_none();
+            let after = common.unwrap_or_default();
+            let lost = heard.into_iter().filter(|(id, _)| !away && *id > after);
+            self.lost.extend(lost.map(|(_, entry)| entry));
+        }
+        self.place = Some(Place { began: sight.began, server: sight.server, last: EntryId::default() });
+        self.hear(log);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn id(number: u64) -> EntryId {
+        EntryId(1, number)
+    }
+
+    fn log(numbers: std::ops::Range<u64>) -> Vec<(EntryId, Entry)> {
+        numbers.map(|number| (id(number), Entry::Key(number.to_string()))).collect()
+    }
+
+    fn sight(began: &str) -> Sight {
+        Sight { began: began.into(), server: "s".into(), newest: id(0), anchored: true, length: 0 }
+    }
+
+    fn lost(heard: std::ops::Range<u64>, now: Vec<(EntryId, Entry)>, began: &str) -> Vec<Entry> {
+        let mut vigil = Vigil::default();
+        vigil.compare(log(heard), sight("a:1"));
+        assert!(vigil.lost.is_empty(), "nothing is known to be lost at the beginning");
+        vigil.compare(now, sight(began));
+        vigil.lost.into()
+    }
+
+    fn names(numbers: std::ops::Range<u64>) -> Vec<Entry> {
+        log(numbers).into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    // SEC-F12
+    #[test]
+    fn what_was_heard_after_the_last_common_entry_is_lost() {
+        assert_eq!(lost(1..9, log(1..5), "a:1"), names(5..9), "restored");
+        let mut went_on = log(1..5);
+        went_on.extend(log(20..22));
+        assert_eq!(lost(1..9, went_on, "a:1"), names(5..9), "restored, and written since");
+        assert_eq!(lost(1..9, vec![], "a:1"), names(1..9), "from before any end");
+        assert_eq!(lost(1..9, log(1..9), "a:1"), [], "restarted with all it had");
+        assert_eq!(lost(1..9, log(7..12), "a:1"), [], "trimmed");
+        assert_eq!(lost(1..9, vec![], "b:2"), [], "flushed: nothing is left that could live again");
+        assert_eq!(lost(1..9, log(10..10 + REMEMBERED as u64), "a:1"), [], "away for long");
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_the_limit() {
+        let mut vigil = Vigil::default();
+        vigil.compare(vec![], sight("a:1"));
+        vigil.hear(log(1..2 * REMEMBERED as u64));
+        assert_eq!((vigil.heard.len(), vigil.last()), (REMEMBERED, id(2 * REMEMBERED as u64 - 1)));
+    }
+}
