@@ -13,8 +13,8 @@ pub(crate) struct Family {
     pub(crate) live: bool,
     pub(crate) generation: u32,
     pub(crate) rotated_at: u64,
-    /// The call that rotated it last.
-    attempt: Option<u8>,
+    /// The last calls that were given a successor, newest first.
+    calls: [Option<u8>; 4],
     /// When it dies unused, and when in any case.
     pub(crate) expires: u64,
     pub(crate) ends: u64,
@@ -64,7 +64,7 @@ impl Family {
     pub(crate) fn opened(now: u64, times: Times) -> Self {
         let ends = now + times.lifetime;
         let expires = ends.min(now + times.idle);
-        Self { live: true, generation: 0, rotated_at: now, attempt: None, expires, ends }
+        Self { live: true, generation: 0, rotated_at: now, calls: [None; 4], expires, ends }
     }
 
     /// Whether it counts at this moment.
@@ -80,8 +80,8 @@ impl Family {
             return Answer::Unknown;
         }
         // The node's own call once more, whose answer was lost (SEC-R4).
-        if self.attempt == Some(call.attempt) && call.shown + 1 == self.generation {
-            return Answer::Rotated(self.generation);
+        if self.calls.contains(&Some(call.attempt)) {
+            return Answer::Rotated(call.shown + 1);
         }
         let verdict = judge(
             Generation(self.generation),
@@ -97,11 +97,14 @@ impl Family {
             Verdict::Lost => Answer::Lost,
             Verdict::Reuse => Answer::Reused,
         };
+        if answer.successor().is_some() {
+            self.calls.rotate_right(1);
+            self.calls[0] = Some(call.attempt);
+        }
         match answer {
             Answer::Rotated(next) | Answer::CaughtUp(next) => {
                 self.generation = next;
                 self.rotated_at = now;
-                self.attempt = Some(call.attempt);
                 self.expires = self.ends.min(now + times.idle);
             }
             Answer::Reused => self.live = false,
