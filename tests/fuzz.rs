@@ -8,6 +8,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+#[allow(unreachable_pub, reason = "a crate of its own for libFuzzer, a module here")]
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
 

@@ -8,7 +8,7 @@ mod load;
 
 use std::any::Any;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::doorward::{Doorward, program};
 use harness::envoy::Envoy;
@@ -17,6 +17,7 @@ use harness::nginx::Nginx;
 use harness::redis::RedisServer;
 use harness::shipped::{Places, read};
 use harness::upstream::Upstream;
+use harness::wait::wait_for;
 use harness::{ports, tools};
 use load::{Load, Report};
 use serde_json::{Value, json};
@@ -224,12 +225,4 @@ fn configurations_reload_under_load_and_no_request_fails() {
         assert!(node.process.output().contains("reload"), "nothing was reloaded");
     }
     none_lost("reloads", &load.stop());
-}
-
-fn wait_for(what: &str, fact: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !fact() {
-        assert!(began.elapsed() < Duration::from_secs(40), "still waiting for {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

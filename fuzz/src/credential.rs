@@ -13,7 +13,7 @@ pub fn authorization(data: &[u8]) {
     let Some((lines, answer)) = answer(data, &AUTHORIZATION) else { return };
     let expected = match lines.as_slice() {
         [] => Shown::Nothing,
-        [line] if line.is_empty() => Shown::Nothing,
+        [b""] => Shown::Nothing,
         [line] => match (line.get(..7).map(<[u8]>::to_ascii_lowercase).as_deref(), line.get(7..)) {
             (Some(b"bearer "), Some(token)) => token_of(token),
             _ => Shown::Unusable,

@@ -74,7 +74,6 @@ impl Checks for Witness {
 /// An answer of the gate, and what it asked before.
 pub struct Answer {
     pub status: StatusCode,
-    pub headers: HeaderMap,
     pub body: Bytes,
     pub trailers: HeaderMap,
     pub asked: Option<Asked>,
@@ -124,7 +123,6 @@ impl Door {
         });
         Answer {
             status: parts.status,
-            headers: parts.headers,
             trailers: body.trailers().cloned().unwrap_or_default(),
             body: body.to_bytes(),
             asked: self.witness.0.lock().expect("nobody panics with it").take(),

@@ -81,7 +81,7 @@ fn ask_on_and_on(shared: &Shared, to: SocketAddr, n: u32, begun: Instant) {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         // What was missed is not made up for: the load is steady, and as high as the machine allows.
         due = (due + pause).max(Instant::now());
-        let token = (turn % 2 == 0).then(|| {
+        let token = turn.is_multiple_of(2).then(|| {
             let tokens = shared.tokens.lock().unwrap_or_else(PoisonError::into_inner);
             tokens[turn / 2 % tokens.len()].clone()
         });

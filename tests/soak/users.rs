@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::BOUND;
-use crate::harness::doorward::{Doorward, Pair};
+use crate::harness::doorward::{Doorward, Pair, question};
 use crate::harness::http::{Connection, Reply, Request};
 
 const USERS: usize = 8;
@@ -218,8 +218,4 @@ impl User {
             }
         }
     }
-}
-
-fn question(token: &str) -> Request {
-    Request::get("/check/nginx").header("X-Original-Method", "GET").header("X-Original-URI", "/").bearer(token)
 }

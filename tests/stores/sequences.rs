@@ -241,6 +241,7 @@ impl<'a> Pair<'a> {
 }
 
 /// A store has only so long to answer, which a busy machine may pass: then nobody knows what was done.
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn busy(error: StateError) -> TestCaseError {
     TestCaseError::reject(error.to_string())
 }
