@@ -60,7 +60,7 @@ impl Faults {
             // Sometimes longer than the nodes trust their cache.
             Fault::Freeze => {
                 redis.freeze();
-                std::thread::sleep(Duration::from_millis(if self.done % 3 == 0 { 5000 } else { 1500 }));
+                std::thread::sleep(Duration::from_millis(if self.done.is_multiple_of(3) { 5000 } else { 1500 }));
                 redis.thaw();
                 self.freezes += 1;
             }
