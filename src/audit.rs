@@ -48,6 +48,10 @@ pub struct About<'a> {
     pub sid: Option<&'a dyn Display>,
     pub client: Option<IpAddr>,
     pub request_id: Option<&'a str>,
+    /// What was asked for, without its query.
+    pub path: Option<&'a str>,
+    /// The place in `check.rules` of the rule that refused.
+    pub rule: Option<usize>,
     /// How it ended, or why: a short word.
     pub outcome: &'a str,
 }
@@ -64,8 +68,12 @@ pub fn outcome(of: &str, confirmed: bool) -> Cow<'_, str> {
     if confirmed { of.into() } else { format!("{of}_unconfirmed").into() }
 }
 
+/// More of a path would say no more.
+const LONGEST_PATH: usize = 256;
+
 /// Writes the event; the time and the escaping are the log's (SEC-G2).
 pub fn record(event: Event, about: About<'_>) {
+    let path = about.path.map(|path| &path[..path.floor_char_boundary(LONGEST_PATH)]);
     tracing::info!(
         target: "audit",
         event = event.name(),
@@ -73,6 +81,8 @@ pub fn record(event: Event, about: About<'_>) {
         sid = about.sid.map(tracing::field::display),
         client = about.client.map(tracing::field::display),
         request_id = about.request_id,
+        path,
+        rule = about.rule.map(|index| tracing::field::display(format!("check.rules[{index}]"))),
         outcome = about.outcome,
     );
 }

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+#[path = "cli/files.rs"]
+mod files;
 #[path = "cli/home.rs"]
 mod home;
 #[path = "cli/via.rs"]
@@ -66,58 +68,6 @@ fn a_key_file_that_is_not_there_yet_is_a_warning() {
     let done = home.run(&["config", "check"]);
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
     assert!((done.out + &done.err).contains("issuers[0].jwks_file: later.json is not there yet"));
-}
-
-#[test]
-fn config_check_finds_every_file_that_serve_can_not_use() {
-    let home = Home::with(
-        "auth: {trusted_login: {caller_keys_file: callers}}\nkeys: {secret_file: secret}\n\
-         state: {url: 'rediss://127.0.0.1:70000', ca_file: ca.pem}\n\
-         issuers: [{issuer: 'https://i', audience: [a], jwks_file: jwks.json}]\n",
-    );
-    fs::write(home.path("callers"), "short-canary\n").expect("written");
-    fs::write(home.path("jwks.json"), "{").expect("written");
-    let told = [
-        "doorward.yaml:1:42: auth.trusted_login.caller_keys_file: callers:1: the key has fewer than 32 characters\n    fix: ",
-        "doorward.yaml:2:21: keys.secret_file: secret: can't be read",
-        "doorward.yaml:3:14: state.url: this is no URL: invalid port number\n    fix: ",
-        "state.ca_file: ca.pem: ",
-        "issuers[0].jwks_file: jwks.json: ",
-    ];
-    for command in [&["config", "check"][..], &["serve"], &["serve", "--dev"]] {
-        let done = home.run(command);
-        let all = done.out + &done.err;
-        assert_eq!(done.code, 78, "{all}");
-        for one in told {
-            assert_eq!(all.matches(one).count(), 1, "{one}\n{all}");
-        }
-        assert!(!all.contains("canary"), "{all}");
-    }
-    let role = ["config", "check", "--role", "check", "--set", "state.url=redis://127.0.0.1:1"];
-    fs::write(home.path("shared"), "too short").expect("written");
-    let sets = ["--set", "check.jwks=jwks.json", "--set", "check.hs256_secret_file=shared"];
-    let done = home.run(&[&role[..], &sets].concat());
-    assert_eq!(done.code, 78);
-    for one in ["× --set check.jwks: jwks.json: ", "× --set check.hs256_secret_file: shared: "] {
-        assert!(done.out.contains(one), "{one}\n{}", done.out);
-    }
-}
-
-#[test]
-fn a_key_that_is_open_to_all_or_weak_is_found_before_the_start_and_can_be_mended() {
-    use std::os::unix::fs::PermissionsExt;
-    let home = Home::prepared();
-    home.run(&["config", "check"]).ok();
-    let file = home.run(&["key", "list", "-o", "json"]).json()[0]["file"].as_str().expect("a file").to_owned();
-    fs::set_permissions(home.path(&file), fs::Permissions::from_mode(0o644)).expect("changed");
-    for command in [&["config", "check"][..], &["serve"]] {
-        let done = home.run(command);
-        assert_eq!(done.code, 78, "{}", done.err);
-        assert!((done.out + &done.err).contains("keys.dir: "), "{command:?}");
-    }
-    assert_eq!(home.run(&["config", "show"]).code, 0, "only what is to serve needs the files");
-    let text = home.run(&["doctor", "--pre"]).out;
-    assert!(text.contains("keys\n  × ") && text.contains("fix: run: chmod 600"), "{text}");
 }
 
 // SEC-K8

@@ -2,7 +2,7 @@
 
 mod harness;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::doorward::{Doorward, Pair};
 use harness::http::{Reply, Request};
@@ -341,6 +341,36 @@ fn no_token_stands_in_the_log() {
         assert!(!log.contains(secret), "a token or its signature stands in the log");
     }
     assert!(!log.contains("canary"), "a query or a cookie stands in the log");
+}
+
+// SEC-G3, SEC-G1
+#[test]
+fn a_refused_right_is_audited_with_its_path_and_rule_but_not_the_query() {
+    let rules = json!([{"path": "/app"}, {"path": "/admin/**", "require": {"roles": ["admin"]}}]);
+    let doorward = Doorward::start(json!({"check": {"rules": rules}}));
+    let token = doorward.login(1).access;
+    let long = format!("/admin/{}", "a".repeat(5000));
+    for target in ["/admin//%61?code=canary", "/elsewhere?canary", &long] {
+        let request = Request::get("/check/nginx").header("X-Original-Method", "GET").header("X-Original-URI", target);
+        assert_eq!(request.bearer(&token).send(doorward.check).status, 403, "{target}");
+    }
+    let refused = || -> Vec<Value> {
+        let log = doorward.process.output();
+        // The last line may not be whole yet.
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["event"] == "authz_fail").collect()
+    };
+    let began = Instant::now();
+    while refused().len() < 3 {
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", doorward.process.output());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let [by_role, by_none, by_long] = &refused()[..] else { panic!("three: {:?}", refused()) };
+    assert_eq!((&by_role["path"], &by_role["rule"]), (&json!("/admin/a"), &json!("check.rules[1]")));
+    assert_eq!(by_role["subject"], "1");
+    assert_eq!((&by_none["path"], &by_none["rule"]), (&json!("/elsewhere"), &Value::Null));
+    assert!(by_long["path"].as_str().is_some_and(|path| long.starts_with(path) && path.len() <= 256), "{by_long}");
+    assert!(!doorward.process.output().contains("canary"), "a query stands in the log");
 }
 
 // SEC-G2

@@ -42,7 +42,7 @@ impl Signals {
                 }
             };
             tokio::select! {
-                _ = self.terminate.recv() => return reloading.config().shutdown.delay.0,
+                _ = self.terminate.recv() => return reloading.delay(),
                 _ = self.interrupt.recv() => return Duration::ZERO,
                 _ = self.hangup.recv() => reloading.apply(&running.reloads).await,
                 () = reloading.changed() => reloading.apply(&running.reloads).await,

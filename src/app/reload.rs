@@ -1,6 +1,8 @@
 //! Changes while running: SIGHUP, a changed configuration file, a changed key directory. All or nothing: where anything
 //! can't be used, the log says what, and all that ran before goes on (SEC-P14).
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 
 use crate::app::running::{Reloads, trusted_callers};
@@ -8,10 +10,12 @@ use crate::audit::{self, About, Event};
 use crate::check::headers::HeaderPlan;
 use crate::check::policy::Policy;
 use crate::config::change::needing_restart;
-use crate::config::{self, Loaded, Watch};
+use crate::config::{self, Config, Loaded, Watch};
 use crate::logging;
 
 pub(super) struct Reloading {
+    /// What was there at the start: what needs a restart is still as it says.
+    started: Config,
     loaded: Loaded,
     watch: Watch,
 }
@@ -19,7 +23,7 @@ pub(super) struct Reloading {
 impl Reloading {
     pub(super) fn new(loaded: Loaded) -> Self {
         let watch = Watch::new(loaded.watched.clone());
-        Self { loaded, watch }
+        Self { started: loaded.config.clone(), loaded, watch }
     }
 
     /// Returns when a file that matters has changed.
@@ -27,7 +31,12 @@ impl Reloading {
         self.watch.changed().await;
     }
 
-    pub(super) fn config(&self) -> &config::Config {
+    /// How long to serve on after SIGTERM: the start's word, as with all that needs a restart.
+    pub(super) fn delay(&self) -> Duration {
+        self.started.shutdown.delay.0
+    }
+
+    pub(super) fn config(&self) -> &Config {
         &self.loaded.config
     }
 
@@ -50,6 +59,9 @@ impl Reloading {
         let plan = HeaderPlan::new(&config.check.headers).context("check.headers")?;
         if let Some(plane) = &to.session_plane {
             let callers = trusted_callers(config, plane.address, to.dev).context("auth.trusted_login")?;
+            if let Some(warning) = callers.warning() {
+                tracing::warn!("{warning}");
+            }
             // The one step that can still fail comes before those that cannot.
             plane.keys.reload(config).await?;
             plane.desk.callers.store(callers.into());
@@ -59,7 +71,7 @@ impl Reloading {
         for notice in &fresh.notices {
             tracing::warn!(key = %notice.key, "{notice}");
         }
-        for key in needing_restart(&self.loaded.config, config) {
+        for key in needing_restart(&self.started, config) {
             tracing::warn!(%key, "changed, but not in effect: it takes a restart");
         }
         self.watch.follow(fresh.watched.clone());

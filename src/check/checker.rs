@@ -73,11 +73,11 @@ impl Checker {
         let (asks, token) = match ask_rules(&policy, request) {
             Ok(Some(asked)) => asked,
             Ok(None) => return Some(Decision::Allow(None)),
-            Err(denial) => return Some(deny(denial, request, None)),
+            Err(denial) => return Some(deny(denial, &policy, request, None)),
         };
         match self.lookup.glance(token) {
-            Glance::Known(known) => Some(decide(asks, &known.identity, request, self.clock())),
-            Glance::Denied(denial) => Some(deny(denial, request, None)),
+            Glance::Known(known) => Some(decide(asks, &policy, &known.identity, request, self.clock())),
+            Glance::Denied(denial) => Some(deny(denial, &policy, request, None)),
             Glance::Ask { .. } => None,
         }
     }
@@ -91,11 +91,11 @@ impl Checker {
         let (asks, token) = match ask_rules(&policy, request) {
             Ok(Some(asked)) => asked,
             Ok(None) => return Decision::Allow(None),
-            Err(denial) => return deny(denial, request, None),
+            Err(denial) => return deny(denial, &policy, request, None),
         };
         match self.authenticate(token).await {
-            Ok(identity) => decide(asks, &identity, request, self.clock()),
-            Err(denial) => deny(denial, request, None),
+            Ok(identity) => decide(asks, &policy, &identity, request, self.clock()),
+            Err(denial) => deny(denial, &policy, request, None),
         }
     }
 
@@ -205,7 +205,13 @@ fn ask_rules<'p, 'r>(policy: &'p Policy, request: &CheckRequest<'r>) -> Result<O
     }
 }
 
-fn decide(asks: &Asks, identity: &Arc<Identity>, request: &CheckRequest<'_>, clock: &dyn Clock) -> Decision {
+fn decide(
+    asks: &Asks,
+    policy: &Policy,
+    identity: &Arc<Identity>,
+    request: &CheckRequest<'_>,
+    clock: &dyn Clock,
+) -> Decision {
     let weighed = match asks {
         Asks::Nothing | Asks::Token => Ok(()),
         Asks::Holder(requirement) => requirement.weigh(&identity.claims, clock.now()),
@@ -215,13 +221,14 @@ fn decide(asks: &Asks, identity: &Arc<Identity>, request: &CheckRequest<'_>, clo
             tracing::debug!(subject = identity.claims.subject, request_id = request.request_id, "allowed");
             Decision::Allow(Some(identity.clone()))
         }
-        Err(denial) => deny(denial, request, Some(identity)),
+        Err(denial) => deny(denial, policy, request, Some(identity)),
     }
 }
 
-fn deny(denial: Denial, request: &CheckRequest<'_>, identity: Option<&Arc<Identity>>) -> Decision {
+fn deny(denial: Denial, policy: &Policy, request: &CheckRequest<'_>, identity: Option<&Arc<Identity>>) -> Decision {
     if denial == Denial::Forbidden {
         let claims = identity.map(|identity| &identity.claims);
+        let place = policy.place(request);
         audit::record(
             Event::AuthzFail,
             About {
@@ -229,6 +236,8 @@ fn deny(denial: Denial, request: &CheckRequest<'_>, identity: Option<&Arc<Identi
                 sid: claims.and_then(|claims| claims.sid.as_ref()).map(|sid| sid as &dyn fmt::Display),
                 client: request.client,
                 request_id: request.request_id,
+                path: place.as_ref().map(|(path, _)| path.as_str()),
+                rule: place.as_ref().and_then(|(_, rule)| *rule),
                 outcome: "denied",
             },
         );

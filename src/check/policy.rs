@@ -92,6 +92,14 @@ impl Policy {
         if faults.is_empty() { Ok(Self { rules: rules.into() }) } else { Err(PolicyError(faults)) }
     }
 
+    /// What a refusal rests on, for the audit: the path as the rules see it, and the place of the rule that matches.
+    pub fn place<'r>(&self, request: &CheckRequest<'r>) -> Option<(CanonicalPath<'r>, Option<usize>)> {
+        let host = host::canonical(request.host)?;
+        let path = CanonicalPath::of(request.target).ok()?;
+        let rule = self.rules.iter().position(|rule| rule.matches(request, &host, path.as_str()));
+        Some((path, rule))
+    }
+
     /// The first matching rule's word on this request.
     ///
     /// # Errors

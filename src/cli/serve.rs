@@ -1,5 +1,7 @@
 //! `serve` and `demo`: load, start logging, hand over to `app`.
 
+use std::process::ExitCode;
+
 use clap::Args;
 
 use super::{ConfigArgs, Outcome};
@@ -38,13 +40,14 @@ impl Serve {
             if self.dev {
                 tracing::warn!("--dev: every caller on this machine may log in as anyone; not for production");
             }
-            let outcome = app::serve(loaded, options).await;
-            if let Err(error) = &outcome {
+            // Told by the log alone: standard error is the log's.
+            let code = app::serve(loaded, options).await.unwrap_or_else(|error| {
                 tracing::error!(error = format!("{error:#}"), "doorward can't serve");
-            }
+                ExitCode::FAILURE
+            });
             // The last traces are sent while the runtime is still there to carry them.
             let _ = tokio::task::spawn_blocking(move || drop(guard)).await;
-            outcome
+            Ok(code)
         })
     }
 }

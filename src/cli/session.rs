@@ -241,7 +241,7 @@ async fn end_everyone(store: &dyn Sessions) -> anyhow::Result<u64> {
 fn audit_end(subject: Option<&str>, sid: Option<&SessionId>, outcome: &str, confirmed: &Result<(), StateError>) {
     let sid = sid.map(|sid| sid as &dyn std::fmt::Display);
     let outcome = &*audit::outcome(outcome, confirmed.is_ok());
-    let about = About { subject, sid, client: None, request_id: Some("command-line"), outcome };
+    let about = About { subject, sid, request_id: Some("command-line"), outcome, ..About::default() };
     audit::record(Event::AuthnTokenRevoked, about);
 }
 

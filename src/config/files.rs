@@ -15,7 +15,7 @@ use crate::token::keys::signing::read_secret;
 use crate::token::keys::{Algorithm, KeyError, KeyRing, RingRules, files, jwk};
 use crate::token::remote::fetch::{self, FetchError};
 
-/// Every file that can't be used, or not yet, with its key and the fix.
+/// Every file that can't be used, or not yet, or is odd, with its key and the fix.
 pub fn findings(config: &Config, role: Role) -> Vec<Finding> {
     let mut found = Vec::new();
     if role == Role::Check {
@@ -40,8 +40,11 @@ pub(super) fn told_by_room(text: &str, key: &str) -> Finding {
 }
 
 fn caller_keys(config: &Config) -> Option<Finding> {
-    let error = TrustedCallers::load(&config.auth.trusted_login, false).err()?;
-    Some(told_by_room(&error.to_string(), "auth.trusted_login"))
+    let told = |text: &str| told_by_room(text, "auth.trusted_login");
+    match TrustedCallers::load(&config.auth.trusted_login, false) {
+        Ok(callers) => callers.warning().map(|text| Finding { severity: Severity::Warning, ..told(&text) }),
+        Err(error) => Some(told(&error.to_string())),
+    }
 }
 
 /// What the first start makes by itself may be missing.

@@ -152,7 +152,7 @@ impl Call {
     fn record(&self, event: Event, subject: Option<&str>, sid: Option<&SessionId>, outcome: &str) {
         let request_id = Some(&*self.request_id).filter(|id| !id.is_empty());
         let sid = sid.map(|sid| sid as &dyn std::fmt::Display);
-        audit::record(event, About { subject, sid, client: self.client, request_id, outcome });
+        audit::record(event, About { subject, sid, client: self.client, request_id, outcome, ..About::default() });
     }
 }
 

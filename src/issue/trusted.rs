@@ -34,6 +34,8 @@ pub struct TrustedCallers {
     keys: Vec<Digest>,
     allow_from: Vec<IpNet>,
     loopback: bool,
+    /// The key file, where it is open to all.
+    exposed: Option<PathBuf>,
 }
 
 /// The caller may not vouch for anybody.
@@ -99,11 +101,21 @@ pub enum KeyFault {
 impl TrustedCallers {
     /// Reads the key file, if there is one. `dev` also trusts loopback.
     pub fn load(settings: &TrustedLogin, dev: bool) -> Result<Self, TrustedLoginError> {
-        let keys = match settings.caller_keys_file.as_str() {
-            "" => Vec::new(),
+        let (keys, exposed) = match settings.caller_keys_file.as_str() {
+            "" => (Vec::new(), false),
             file => read_keys(Path::new(file))?,
         };
-        Ok(Self { keys, allow_from: settings.allow_from.clone(), loopback: dev })
+        let exposed = exposed.then(|| settings.caller_keys_file.clone().into());
+        Ok(Self { keys, allow_from: settings.allow_from.clone(), loopback: dev, exposed })
+    }
+
+    /// What is odd about the settings, though they can be served with; as [`TrustedLoginError`] is worded. No error: a
+    /// compose secret reaches a process that is not root by being open to all.
+    pub fn warning(&self) -> Option<String> {
+        let file = self.exposed.as_deref()?.display();
+        Some(format!(
+            "auth.trusted_login.caller_keys_file: every user of this machine can read {file}; run: chmod 640 on it"
+        ))
     }
 
     /// Whether trusted login is there for anyone at all.
@@ -157,17 +169,14 @@ fn came_by_proxy_or_browser(headers: &HeaderMap) -> bool {
         || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }
 
-fn read_keys(file: &Path) -> Result<Vec<Digest>, TrustedLoginError> {
+/// The keys, and whether everybody on this machine can read them.
+fn read_keys(file: &Path) -> Result<(Vec<Digest>, bool), TrustedLoginError> {
     let unreadable = |why| TrustedLoginError::Unreadable { file: file.to_path_buf(), why };
     let mut handle = File::open(file).map_err(unreadable)?;
-    // Asked of the open file, so that it can't be swapped in between. Others may read it, with a warning: that is how a
-    // compose secret reaches a process that is not root.
+    // Asked of the open file, so that it can't be swapped in between.
     let mode = handle.metadata().map_err(unreadable)?.permissions().mode();
     if mode & 0o022 != 0 {
         return Err(TrustedLoginError::Writable(file.to_path_buf()));
-    }
-    if mode & 0o004 != 0 {
-        tracing::warn!(file = %file.display(), "every user of this machine can read the caller keys; chmod 640 is enough");
     }
     let mut text = Zeroizing::new(String::new());
     handle.read_to_string(&mut text).map_err(unreadable)?;
@@ -187,7 +196,7 @@ fn read_keys(file: &Path) -> Result<Vec<Digest>, TrustedLoginError> {
         }
         keys.push(Digest::of(key.as_bytes()));
     }
-    if keys.is_empty() { Err(TrustedLoginError::NoKeys(file.to_path_buf())) } else { Ok(keys) }
+    if keys.is_empty() { Err(TrustedLoginError::NoKeys(file.to_path_buf())) } else { Ok((keys, mode & 0o004 != 0)) }
 }
 
 #[cfg(test)]

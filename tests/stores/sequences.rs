@@ -196,7 +196,7 @@ impl<'a> Pair<'a> {
                 prop_assert_eq!(rotation, Rotation::Unknown);
             }
             Event::Logout => {
-                let ended = state.end(&sid, Cause::Logout).await.map_err(busy)?;
+                let ended = state.end(&sid, Cause::Logout).await.map_err(busy)?.done;
                 prop_assert_eq!(ended, self.family.end(self.now));
             }
             Event::LogoutByToken { genuine } => {

@@ -95,7 +95,7 @@ fn claims_are_found_by_path_and_roles_get_our_names() {
     });
     let claims = with_claims(mapping.clone(), given).expect("good");
     assert_eq!(claims.subject, "b-1");
-    assert_eq!(claims.roles, ["admin", "dev"]);
+    assert_eq!(claims.roles, ["admin"]);
     assert_eq!(claims.scope, ["a", "b"]);
 
     let claims = with_claims(mapping.clone(), json!({"user": {"id": "b"}})).expect("no roles is no error");
@@ -109,6 +109,18 @@ fn claims_are_found_by_path_and_roles_get_our_names() {
     ] {
         assert!(with_claims(mapping.clone(), wrong.clone()).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn where_roles_get_our_names_a_role_without_one_counts_for_nothing() {
+    let names = |pairs: &[(&str, &str)]| ClaimMapping {
+        role_names: pairs.iter().map(|(theirs, ours)| ((*theirs).into(), (*ours).into())).collect(),
+        ..ClaimMapping::default()
+    };
+    let roles = |mapping| with_claims(mapping, json!({"roles": ["admin", "staff", "dev"]})).expect("good").roles;
+    assert_eq!(roles(names(&[("staff", "user")])), ["user"], "their `admin` is not ours");
+    assert_eq!(roles(names(&[("staff", "user"), ("dev", "dev")])), ["user", "dev"]);
+    assert_eq!(roles(names(&[])), ["admin", "staff", "dev"]);
 }
 
 #[test]

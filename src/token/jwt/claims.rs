@@ -173,10 +173,9 @@ impl<'a> Payload<'a> {
         claims.subject = self.subject(&mapping.subject)?;
         claims.scope = self.list(&mapping.scope, "scope", Text::Split)?;
         claims.roles = self.list(&mapping.roles, "roles", Text::Split)?;
-        for role in &mut claims.roles {
-            if let Some(ours) = mapping.role_names.get(role) {
-                role.clone_from(ours);
-            }
+        if !mapping.role_names.is_empty() {
+            // A role without a name of ours is dropped: their `admin` need not be ours.
+            claims.roles = claims.roles.iter().filter_map(|role| mapping.role_names.get(role).cloned()).collect();
         }
         Ok(())
     }

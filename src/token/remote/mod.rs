@@ -47,7 +47,8 @@ pub struct ClaimMapping {
     pub roles: String,
     /// A space-separated string, or an array of strings.
     pub scope: String,
-    /// Roles by another name: `{admins: admin}`.
+    /// Roles by our names: `{admins: admin}`. Where there is one, every other role is dropped, so that a role which the
+    /// issuer happens to call `admin` counts for nothing; `{dev: dev}` keeps one as it is. Empty: all count as they are.
     pub role_names: BTreeMap<String, String>,
 }
 
