@@ -2,7 +2,6 @@
 //! what HTTP costs; doorward's figure is told as a ratio to it. Each is this program again, in a process of its own, so
 //! that its CPU can be read like doorward's.
 
-mod grpc;
 mod http;
 
 use std::net::SocketAddr;
@@ -20,8 +19,6 @@ pub const FLAG: &str = "--floor";
 pub enum Kind {
     /// Bare hyper, HTTP/1: 200 to everything, with these header lines.
     Http(Vec<(String, String)>),
-    /// A bare tonic `Authorization` server: answers every `CheckRequest` with this message.
-    Grpc(Vec<u8>),
 }
 
 /// A floor at work; ends with its handle.
@@ -41,9 +38,6 @@ impl Floor {
         match kind {
             Kind::Http(headers) => {
                 command.arg("http").args(headers.iter().map(|(name, value)| format!("{name}: {value}")))
-            }
-            Kind::Grpc(message) => {
-                command.arg("grpc").arg(message.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
             }
         };
         let mut process = Process::start("floor", &mut command);
@@ -65,7 +59,6 @@ pub fn serve(args: &[String]) {
     runtime.expect("a runtime").block_on(async {
         match kind.as_str() {
             "http" => http::serve(&at, rest).await,
-            "grpc" => grpc::serve(&at, &rest[0]).await,
             _ => panic!("no floor `{kind}`"),
         }
     });

@@ -96,15 +96,6 @@ impl Tally {
     pub fn per_second(&self) -> f64 {
         self.answers as f64 / self.took.as_secs_f64()
     }
-
-    /// Two clients' work, done side by side.
-    pub fn beside(mut self, other: Self) -> Self {
-        self.answers += other.answers;
-        self.others += other.others;
-        self.took = self.took.max(other.took);
-        self.latencies.extend(other.latencies);
-        self
-    }
 }
 
 pub fn nanos(time: Duration) -> u32 {
