@@ -203,6 +203,20 @@ fn a_minted_session_is_explained_listed_and_revoked() {
 }
 
 #[test]
+fn an_id_that_begins_with_a_hyphen_is_an_id() {
+    let home = Home::prepared();
+    let sid = format!("-N{}", "e".repeat(30));
+    for (args, unknown) in [
+        (["key", "revoke", "-NoSuchKey", "--yes"], "has no key `-NoSuchKey`"),
+        (["session", "show", &sid, "--output=json"], "there is no live session -N"),
+        (["session", "revoke", &sid, "--yes"], "The session had ended before."),
+    ] {
+        let done = home.run(&args);
+        assert!(done.err.contains(unknown), "{args:?}: {}", done.err);
+    }
+}
+
+#[test]
 fn all_sessions_of_a_subject_or_of_everyone_end() {
     let home = Home::prepared();
     for user in ["alice", "alice", "bob", "carol"] {
