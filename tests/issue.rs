@@ -11,7 +11,7 @@ use std::time::Duration;
 use desk::{Pair, join_all, plane, plane_with, post};
 use doorward::issue::{Call, Settings};
 use doorward::secret::Secret;
-use doorward::state::{AtLimit, Cause, Entry};
+use doorward::state::{AtLimit, Cause, Entry, Sessions};
 use doorward::token::refresh::{RefreshToken, Salt};
 use doorward::token::{Generation, SubjectTag, TokenId};
 use doorward::units::Span;
@@ -63,6 +63,18 @@ async fn a_refresh_gives_a_new_pair_of_the_same_session() {
     assert_eq!(first.claims()["auth_time"], second.claims()["auth_time"]);
     assert_eq!(plane.authenticate(&second).await.status, StatusCode::OK);
     assert_eq!(plane.metric("refresh_total{result=\"rotated\"}"), 1);
+}
+
+// SEC-K3: `key revoke` tells of the removal before the key that signs in its place is there.
+#[tokio::test]
+async fn while_no_key_signs_no_refresh_token_is_spent_and_no_session_evicted() {
+    let plane = plane_with(Settings { max_sessions_per_user: 1, ..Settings::default() }).await;
+    let pair = plane.login(1).await;
+    plane.verifier.remove_key(&plane.kid);
+    assert_eq!(plane.refresh(&pair).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(plane.try_login(json!(1)).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    let session = plane.store.session(&pair.sid()).await.expect("an answer").expect("it lives");
+    assert_eq!(session.generation, Generation(0));
 }
 
 // SEC-R2, R3

@@ -65,6 +65,8 @@ impl Issuer {
     }
 
     async fn open_and_mint(&self, holder: Holder, device: Device, call: &Call) -> Result<TokenPair, LoginError> {
+        // Without a key to sign with, an older session would be evicted for nothing.
+        self.parts.signer.ready(self.parts.clock.now())?;
         let sid = SessionId::fresh(self.tag(&holder.subject));
         let first = RefreshToken { sid, generation: Generation(0), salt: Salt::fresh() };
         let new = NewSession { sid, holder, salt: first.salt.digest(), device };

@@ -64,6 +64,7 @@ impl Issuer {
 
     async fn rotate(&self, shown: &str, call: &Call) -> Result<(TokenPair, &'static str), RefreshError> {
         let shown = RefreshToken::parse(shown, &self.parts.refresh_key)?;
+        self.parts.signer.ready(self.parts.clock.now())?;
         let RefreshToken { sid, generation, salt } = &shown;
         let (session, how) = match self.parts.sessions.rotate(sid, *generation, &salt.digest(), &self.rules).await? {
             Rotation::Rotated(session) => (session, "rotated"),

@@ -41,12 +41,24 @@ impl Signer {
         self.ring.load_full()
     }
 
+    /// Whether a token could be signed now: asked before a step that can't be undone.
+    ///
+    /// # Errors
+    /// [`SignError::NoActiveKey`].
+    pub fn ready(&self, now: Timestamp) -> Result<(), SignError> {
+        let ring = self.ring.load();
+        ring.signing_key(now).filter(|key| !self.is_removed(key.kid())).map(drop).ok_or(SignError::NoActiveKey)
+    }
+
+    fn is_removed(&self, kid: &str) -> bool {
+        self.verifier.as_ref().is_some_and(|verifier| verifier.has_removed(kid))
+    }
+
     /// # Errors
     /// [`SignError`].
     pub fn sign(&self, token: &AccessToken<'_>, now: Timestamp) -> Result<String, SignError> {
         let ring = self.ring.load();
-        let removed = |kid: &str| self.verifier.as_ref().is_some_and(|verifier| verifier.has_removed(kid));
-        let key = ring.signing_key(now).filter(|key| !removed(key.kid())).ok_or(SignError::NoActiveKey)?;
+        let key = ring.signing_key(now).filter(|key| !self.is_removed(key.kid())).ok_or(SignError::NoActiveKey)?;
         sign_claims(key, ACCESS_TYPE, &payload(token))
     }
 }
