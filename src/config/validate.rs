@@ -68,6 +68,12 @@ fn common(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
             told.0.push(Finding::error(*key, format!("`{address}` is `{other}` already"), "give each plane its own"));
         }
     }
+    told.warn_if(
+        listen.trusted_proxies.iter().any(|network| network.prefix_len() == 0),
+        "listen.trusted_proxies",
+        "everyone counts as a proxy, so any client may say what it likes about itself and its request",
+        "name the addresses of your proxies",
+    );
     told.error_if(config.workers > 1024, "workers", "more than 1024 threads", "write 0: one a core");
     let otlp = &config.logging.otlp_endpoint;
     let fix = "write it as http://127.0.0.1:4317";
@@ -108,8 +114,13 @@ fn state(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
         told.error_if(config.state.wait_replicas > 0, "state.wait_replicas", "`sql` has no replicas to wait for", fix);
     }
     if known && !sql {
+        let fix = match scheme.trim_start_matches("rediss").trim_start_matches("redis") {
+            "-sentinel" => "write redis-sentinel://HOST:26379/0?node=HOST2:26379&sentinelServiceName=mymaster",
+            "-cluster" => "write redis-cluster://HOST:6379?node=HOST2:6379&node=HOST3:6379",
+            _ => fix,
+        };
         match store_hosts(url) {
-            Err(why) => told.0.push(Finding::error("state.url", format!("this is no URL: {why}"), fix)),
+            Err(why) => told.0.push(Finding::error("state.url", format!("this is no URL of a store: {why}"), fix)),
             // SEC-K8
             Ok(hosts) => {
                 let plain = !scheme.starts_with("rediss") && !hosts.iter().all(|host| is_loopback_host(host));
@@ -133,6 +144,13 @@ fn state(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
         scheme != "sqlite" && !coming,
         "users.url",
         "this is no database URL that is known",
+        "write sqlite:FILE",
+    );
+    let file = database.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
+    told.error_if(
+        file.is_some_and(|file| file.is_empty() || file.starts_with('?')),
+        "users.url",
+        "it names no file, so nothing would be kept",
         "write sqlite:FILE",
     );
     let what = "this version keeps token state in SQL only with SQLite";
@@ -327,7 +345,18 @@ fn store_hosts(url: &str) -> Result<Vec<String>, String> {
         }
         hosts.push(host.to_owned());
     }
-    if hosts.is_empty() { Err("it names no host".into()) } else { Ok(hosts) }
+    if hosts.is_empty() {
+        return Err("it names no host".into());
+    }
+    let mut path = parsed.path_segments().into_iter().flatten().filter(|part| !part.is_empty());
+    if path.next().is_some_and(|number| number.parse::<u8>().is_err()) || path.next().is_some() {
+        return Err("its path must be the number of a database, such as /0".into());
+    }
+    let names_service = parsed.query_pairs().any(|(name, value)| name == "sentinelServiceName" && !value.is_empty());
+    if parsed.scheme().ends_with("-sentinel") && !names_service {
+        return Err("it does not name what the sentinels watch".into());
+    }
+    Ok(hosts)
 }
 
 fn is_loopback(address: &str) -> bool {
