@@ -244,6 +244,21 @@ fn what_only_a_restart_brings_into_effect_is_named_at_each_reload_until_it_is_ch
     wait_for("nothing", || named().is_some_and(|keys| keys.is_empty()));
 }
 
+// SEC-K6
+#[test]
+fn another_secret_of_the_server_is_said_to_wait_for_a_restart_and_ends_no_session_before() {
+    let doorward = Doorward::start(json!({}));
+    let file = doorward.folder().join("keys/server.secret");
+    let pair = doorward.login(1);
+    std::fs::write(&file, "A".repeat(43)).expect("a writable file");
+    doorward.process.signal("HUP");
+    wait_for("the warning", || {
+        let log = doorward.process.output();
+        log.lines().any(|line| line.contains("takes a restart") && line.contains("keys.secret_file"))
+    });
+    assert_eq!(doorward.refresh(&pair.refresh).status, 200);
+}
+
 // SEC-F13
 #[test]
 fn a_checker_that_never_saw_its_store_lets_nobody_pass() {

@@ -202,7 +202,7 @@ impl Ground {
         dev: bool,
     ) -> Result<SessionPlane> {
         let callers = trusted_callers(config, address, dev)?;
-        let refresh_key = RefreshToken::key(ring.secret());
+        let (secret, refresh_key) = (ring.secret().clone(), RefreshToken::key(ring.secret()));
         let signer = Arc::new(Signer::new(ring).heeding(verifier.clone()));
         let issuer = Issuer::new(issue::Parts {
             sessions: Arc::clone(&store.sessions),
@@ -224,6 +224,7 @@ impl Ground {
         });
         let keys = Keys {
             signer,
+            secret,
             verifier,
             sessions: Arc::clone(&store.sessions),
             hears: checker.clone(),
