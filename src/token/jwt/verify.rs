@@ -32,6 +32,8 @@ const MAX_TRIES: usize = 8;
 pub struct Verifier {
     /// Our own first: nearly all tokens are.
     profiles: Vec<Profile>,
+    /// Whether tokens of our own are verified here: a checker may be for other issuers' alone.
+    own: bool,
     /// Revoked key ids of our own: no later JWKS brings them back (SEC-K3).
     removed: ArcSwap<HashSet<Box<str>>>,
     /// Told at each removal.
@@ -42,6 +44,10 @@ impl Verifier {
     /// # Errors
     /// [`SetupError`].
     pub fn new(own: OwnProfile, keys: OwnKeys, issuers: &[IssuerSettings]) -> Result<Self, SetupError> {
+        let own_keys = keys.are_given();
+        if !own_keys && issuers.is_empty() {
+            return Err(SetupError::NoKeys);
+        }
         let mut profiles = vec![Profile::own(own, keys)?];
         for settings in issuers {
             let named = |profile: &Profile| *profile.expected.issuer == *settings.issuer;
@@ -56,7 +62,7 @@ impl Verifier {
             }
             profiles.push(Profile::foreign(settings)?);
         }
-        Ok(Self { profiles, removed: ArcSwap::default(), removals: watch::Sender::new(()) })
+        Ok(Self { profiles, own: own_keys, removed: ArcSwap::default(), removals: watch::Sender::new(()) })
     }
 
     /// After the ring was reloaded.
@@ -161,9 +167,11 @@ impl Verifier {
         while waiting.join_next().await.is_some() {}
     }
 
-    /// Whether our own keys are known. A foreign issuer that is away does not make us unready.
+    /// Whether our own keys are known, or any where there are none of ours: a foreign issuer that is away does not make us
+    /// unready.
     pub fn ready(&self) -> bool {
-        self.profiles[0].key_sets().any(|set| !set.is_empty())
+        let known = |profile: &Profile| profile.key_sets().any(|set| !set.is_empty());
+        if self.own { known(&self.profiles[0]) } else { self.profiles[1..].iter().any(known) }
     }
 
     /// Keeps the keys of issuers elsewhere fresh until it is told to stop. To be run once, beside the doors.
