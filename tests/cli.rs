@@ -79,7 +79,11 @@ fn a_sidecar_reads_its_state_over_the_network_only_with_tls_or_by_consent() {
         home.run(&[&["config", "check", "--role", role, "--set", &set], more].concat())
     };
     let check = |url: &str| ask("check", url, &[]).ok();
-    for remote in ["redis://redis:6379", "redis-sentinel://127.0.0.1:1/0?node=10.0.0.9:26379", "redis://[::2]:1"] {
+    for remote in [
+        "redis://redis:6379",
+        "redis-sentinel://127.0.0.1:1/0?node=10.0.0.9:26379&sentinelServiceName=main",
+        "redis://[::2]:1",
+    ] {
         let refused = ask("check", remote, &[]);
         assert_eq!(refused.code, 78, "{remote}: {}", refused.out);
         let text = refused.out;

@@ -11,6 +11,9 @@ use crate::config::{Config, Inputs, Role};
 use crate::listen::address::Address;
 use crate::token::keys::Algorithm;
 
+/// Whoever lets a logout go unseen for longer hardly means to.
+const LONG_UNSEEN: Duration = Duration::from_secs(600);
+
 /// Everything wrong with the configuration for what it is to do.
 pub(super) fn all(config: &Config, inputs: &Inputs, sources: &Sources) -> Vec<Finding> {
     let (role, mut told) = (inputs.role, Told::default());
@@ -242,6 +245,18 @@ fn check_side(config: &Config, inputs: &Inputs, told: &mut Told) {
     let fix = "write 100ms or more; 5s is usual";
     told.error_if(cache.max_staleness.0 < least, "check.cache.max_staleness", "the log can't be read that often", fix);
     let outage = cache.max_staleness_on_error;
+    let bounds = [
+        ("check.cache.max_staleness", cache.max_staleness, "5s"),
+        ("check.cache.max_staleness_on_error", outage, "30s"),
+    ];
+    for (key, bound, usual) in bounds {
+        told.warn_if(
+            bound.0 > LONG_UNSEEN,
+            key,
+            format!("for {bound} a checker that is cut off would let ended sessions pass"),
+            format!("{usual} is usual"),
+        );
+    }
     told.pair_if(
         !outage.0.is_zero() && outage < cache.max_staleness,
         "check.cache.max_staleness_on_error",
