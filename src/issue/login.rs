@@ -68,6 +68,7 @@ impl Issuer {
         let sid = SessionId::fresh(self.tag(&holder.subject));
         let first = RefreshToken { sid, generation: Generation(0), salt: Salt::fresh() };
         let new = NewSession { sid, holder, salt: first.salt.digest(), device };
+        let expected = self.expect(&sid);
         match self.parts.sessions.open(&new, &self.rules).await? {
             Opened::LimitReached => Err(LoginError::LimitReached),
             Opened::Session { session, evicted, unconfirmed, expired } => {
@@ -78,7 +79,7 @@ impl Issuer {
                 for sid in &expired {
                     self.tell_expired(sid, subject, call);
                 }
-                Ok(self.mint(&session, first)?)
+                Ok(self.mint(&session, first, expected)?)
             }
         }
     }

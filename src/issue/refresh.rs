@@ -65,9 +65,14 @@ impl Issuer {
     async fn rotate(&self, shown: &str, call: &Call) -> Result<(TokenPair, &'static str), RefreshError> {
         let shown = RefreshToken::parse(shown, &self.parts.refresh_key)?;
         let RefreshToken { sid, generation, salt } = &shown;
+        let mut expected = self.expect(sid);
         let (session, how) = match self.parts.sessions.rotate(sid, *generation, &salt.digest(), &self.rules).await? {
             Rotation::Rotated(session) => (session, "rotated"),
-            Rotation::Repeated(session) => (session, "repeated"),
+            Rotation::Repeated(session) => {
+                // How long it may stay idle is not told: it was rotated a while ago.
+                expected = None;
+                (session, "repeated")
+            }
             Rotation::CaughtUp(session) => (session, "caught_up"),
             Rotation::Unknown => return Err(RefreshError::Unknown),
             Rotation::Expired { subject } => {
@@ -84,7 +89,7 @@ impl Issuer {
                 return Err(RefreshError::Reused);
             }
         };
-        let pair = self.mint(&session, shown)?;
+        let pair = self.mint(&session, shown, expected)?;
         call.record(Event::SessionRenewed, Some(&session.holder.subject), Some(sid), how);
         Ok((pair, how))
     }
