@@ -4,6 +4,7 @@ pub mod login;
 pub mod logout;
 pub mod refresh;
 pub mod trusted;
+pub mod turns;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{self, About, Event, outcome};
 use crate::clock::Clock;
+use crate::issue::turns::Turns;
 use crate::listen::networks;
 use crate::metrics::Metrics;
 use crate::secret::MacKey;
@@ -28,6 +30,7 @@ use crate::units::Span;
 pub struct Issuer {
     parts: Parts,
     rules: SessionRules,
+    turns: Turns,
 }
 
 /// What an issuer works with. `app` chooses and makes them.
@@ -74,7 +77,7 @@ impl std::fmt::Debug for TokenPair {
 impl Issuer {
     pub fn new(parts: Parts) -> Self {
         let rules = parts.settings.rules();
-        Self { parts, rules }
+        Self { parts, rules, turns: Turns::new() }
     }
 
     /// A fresh access token for the session, and its refresh token of the session's generation. `shown` is any refresh
