@@ -265,6 +265,27 @@ async fn while_the_store_is_away_everything_is_503_and_nothing_is_lost() {
     assert_eq!(plane.refresh(&pair).await.status, StatusCode::OK);
 }
 
+// SEC-D6
+#[tokio::test]
+async fn a_store_that_hangs_is_asked_by_no_more_than_512_at_once() {
+    let plane = plane().await;
+    plane.store.be(Mood::Hanging);
+    let asked = plane.store.asked();
+    let flood = join_all((0..700).map(|user| plane.try_login(json!(user))));
+    let watch = async {
+        while plane.store.asked() < asked + 512 {
+            tokio::task::yield_now().await;
+        }
+        // Whoever waits for a turn gives up within a second; the store has been asked no more.
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        assert_eq!(plane.store.asked(), asked + 512);
+        plane.store.be(Mood::Away);
+    };
+    let (answers, ()) = tokio::join!(flood, watch);
+    let shed = answers.iter().filter(|answer| answer.status == StatusCode::SERVICE_UNAVAILABLE).count();
+    assert!(shed >= 700 - 512, "{shed}");
+}
+
 // SEC-R4, S1
 #[tokio::test]
 async fn a_step_whose_answer_was_lost_can_be_repeated() {

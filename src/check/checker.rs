@@ -19,7 +19,8 @@ use crate::check::seen::Seen;
 use crate::check::{CheckRequest, Credential, Decision, Denial};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::state::{Entry, Hears, LogBatch, Lookups};
+use crate::state::{Entry, Expects, Hears, LogBatch, Lookups};
+use crate::token::SessionId;
 
 const KEYS_BUDGET: Duration = Duration::from_secs(5);
 
@@ -186,6 +187,10 @@ impl Hears for Checker {
             self.lookup.verifier.remove_key(kid);
         }
         self.lookup.cache.forget(entry);
+    }
+
+    fn expect(&self, session: &SessionId) -> Option<Box<dyn Expects + '_>> {
+        Some(Box::new(self.lookup.expect(session)))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod edge;
 pub mod envoy;
 pub mod foreign;
 pub mod http;
+pub mod monitor;
 pub mod nginx;
 pub mod paths;
 pub mod ports;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fred::clients::{Client, WithOptions};
 use fred::error::{Error, ErrorKind};
-use fred::interfaces::ClientLike;
+use fred::interfaces::{ClientLike, HashesInterface, KeysInterface};
 use fred::types::config::{Options, Server};
 use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value};
 
@@ -31,6 +31,19 @@ impl Wire {
     /// Sends one command. `slot` is that of its keys.
     pub(super) async fn send(&self, name: &'static str, slot: u16, args: Vec<Value>) -> Result<Value, Error> {
         self.client().custom(CustomCommand::new_static(name, ClusterHash::Custom(slot), false), args).await
+    }
+
+    /// A hash's field, the hash's time to live, and plain values of the same slot, in one round trip. Unlike what
+    /// [`Self::send`] sends, fred writes these commands together with whatever else waits to be written, where each of
+    /// those is a system call of its own and a packet that Redis reads alone: under load that is half of a lookup's cost.
+    pub(super) async fn read(
+        &self,
+        hash: &str,
+        field: &'static str,
+        values: [String; 2],
+    ) -> Result<(Value, Value, Value), Error> {
+        let client = self.client();
+        tokio::try_join!(client.hmget(hash, field), client.pttl(hash), client.mget(Vec::from(values)))
     }
 
     /// Sends commands together, in one round trip; an array of their answers.
