@@ -239,7 +239,7 @@ fn deny(denial: Denial, policy: &Policy, request: &CheckRequest<'_>, identity: O
             About {
                 subject: claims.map(|claims| claims.subject.as_str()),
                 sid: claims.and_then(|claims| claims.sid.as_ref()).map(|sid| sid as &dyn fmt::Display),
-                client: request.client,
+                client: request.client.address(),
                 request_id: request.request_id,
                 path: place.as_ref().map(|(path, _)| path.as_str()),
                 rule: place.as_ref().and_then(|(_, rule)| *rule),
