@@ -2,5 +2,6 @@
 
 pub mod compare;
 pub mod cost;
+pub mod edges;
 pub mod questions;
 pub mod world;
