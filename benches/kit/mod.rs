@@ -4,4 +4,5 @@ pub mod compare;
 pub mod cost;
 pub mod edges;
 pub mod questions;
+pub mod quota;
 pub mod world;

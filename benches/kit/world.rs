@@ -67,10 +67,8 @@ impl World {
     pub fn issuer(&self, algorithm: &str) -> &Doorward {
         let place = ALGORITHMS.iter().position(|known| *known == algorithm).expect("an algorithm of ours");
         self.issuers[place].get_or_init(|| {
-            let mut config = self.config();
-            config["keys"] = json!({"algorithm": algorithm});
-            config["workers"] = 1.into();
-            Doorward::start_as("issuer", config)
+            let more = json!({"keys": {"algorithm": algorithm}, "workers": 1});
+            Doorward::start_as("issuer", self.config(more))
         })
     }
 
@@ -85,7 +83,7 @@ impl World {
 
     /// A sidecar's configuration.
     pub fn checks(&self, algorithm: &str, more: Value) -> Value {
-        let mut config = self.config();
+        let mut config = self.config(json!({}));
         if algorithm == "HS256" {
             config["check"]["hs256_secret_file"] = self.secret_file().display().to_string().into();
         } else {
@@ -129,22 +127,26 @@ impl World {
         self.users.replace(self.users.get() + 2_000_000)
     }
 
-    /// Asks about each token once, so that the checker knows them all.
+    /// Asks about each token, so that the checker knows them all. Where the machine is busy, a lookup may take longer than a
+    /// checker waits for it: then once more.
     pub fn warm(&self, checker: &Address, tokens: &[String]) {
         let until = Until::Asked(tokens.len() as u64 + 32);
-        let tally = http1::run(checker, 32, until, &mut Bearers::by_nginx(tokens));
-        assert_eq!(tally.others, 0, "all tokens must pass");
+        let ask = |_| http1::run(checker, 32, until, &mut Bearers::by_nginx(tokens)).others;
+        assert!((0..5).map(ask).any(|others| others == 0), "all tokens must pass");
     }
 
-    fn config(&self) -> Value {
-        json!({
+    /// A configuration on the common Redis, with more.
+    pub fn config(&self, more: Value) -> Value {
+        let mut config = json!({
             "state": {"url": self.redis().url()},
             // Longer than the bench.
             "auth": {"max_sessions_per_user": 0, "access_lifetime": "12h"},
             "logging": {"level": "warn"},
             // Room for all tokens; by default the oldest of 100 000 would have to go.
             "check": {"cache": {"max_entries": 2_000_000, "max_bytes": "2GiB"}},
-        })
+        });
+        merge(&mut config, more);
+        config
     }
 }
 

@@ -3,6 +3,7 @@
 mod cold;
 mod flat;
 mod issue;
+mod load;
 mod memory;
 mod open;
 mod proxies;
@@ -45,6 +46,7 @@ pub const ALL: &[Row] = &[
     Row { name: "revocation", what: "revocation to refusal on another node", measure: revocation::measure },
     Row { name: "open", what: "warm checks at fixed times", measure: open::steady },
     Row { name: "overload", what: "twice the capacity offered", measure: open::overload },
+    Row { name: "load", what: "the load test with k6, in a tenth of a CPU", measure: load::measure },
 ];
 
 pub fn find(name: &str) -> Option<&'static Row> {
