@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::process::Command;
+use std::time::Duration;
 
 pub const FILE: &str = "docs/benchmarks.md";
 
@@ -10,6 +11,14 @@ pub const FILE: &str = "docs/benchmarks.md";
 pub enum Mark {
     /// A ratio to a floor, at most.
     AtMost(f64),
+    /// A ratio to a floor, at least.
+    AtLeast(f64),
+    /// An absolute figure, at most, in this unit.
+    Below(f64, &'static str),
+    /// An absolute figure, at least, in this unit.
+    Above(f64, &'static str),
+    /// Nothing: told for its own sake.
+    Told(&'static str),
 }
 
 /// One line of the table.
@@ -28,14 +37,20 @@ impl Line {
 
     fn verdict(&self) -> &'static str {
         let met = match self.mark {
-            Mark::AtMost(most) => self.measured <= most,
+            Mark::AtMost(most) | Mark::Below(most, _) => self.measured <= most,
+            Mark::AtLeast(least) | Mark::Above(least, _) => self.measured >= least,
+            Mark::Told(_) => return "–",
         };
         if met { "pass" } else { "**gap**" }
     }
 
     fn measured(&self) -> String {
+        let digits = if self.measured.abs() < 10.0 { 2 } else { 1 - usize::from(self.measured.abs() >= 1000.0) };
         match self.mark {
-            Mark::AtMost(_) => format!("{:.2} ×", self.measured),
+            Mark::AtMost(_) | Mark::AtLeast(_) => format!("{:.2} ×", self.measured),
+            Mark::Below(_, unit) | Mark::Above(_, unit) | Mark::Told(unit) => {
+                format!("{:.digits$} {unit}", self.measured)
+            }
         }
     }
 }
@@ -44,6 +59,10 @@ impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AtMost(most) => write!(f, "≤ {most} ×"),
+            Self::AtLeast(least) => write!(f, "≥ {least} ×"),
+            Self::Below(most, unit) => write!(f, "≤ {most} {unit}"),
+            Self::Above(least, unit) => write!(f, "≥ {least} {unit}"),
+            Self::Told(_) => f.write_str("told"),
         }
     }
 }
@@ -76,10 +95,14 @@ impl Table {
     }
 
     /// Writes the whole document, with where and how it was measured.
-    pub fn write(&self) {
+    pub fn write(&self, rounds: usize, turn: Duration) {
         let place =
             format!("- Commit: {}\n- Machine: {}\n- Date: {}\n", commit(), machine(), said("date", &["-u", "+%F"]));
-        let text = include_str!("table.md").replace("{place}", &place).replace("{table}", &self.markdown());
+        let text = include_str!("table.md")
+            .replace("{place}", &place)
+            .replace("{rounds}", &rounds.to_string())
+            .replace("{turn}", &format!("{turn:?}"))
+            .replace("{table}", &self.markdown());
         std::fs::write(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE), text).expect("a writable folder");
     }
 }

@@ -13,6 +13,7 @@ pub struct Turn {
     pub cpu: f64,
     pub per_second: f64,
     /// Microseconds from question to answer.
+    pub p50: f64,
     pub p99: f64,
 }
 
@@ -32,7 +33,12 @@ pub fn turn(processes: &[u32], load: impl FnOnce() -> Tally) -> Turn {
     assert_eq!(tally.others, 0, "of {} answers not all were as they must be", tally.answers);
     tally.latencies.sort_unstable();
     let at = |share: f64| percentile(&tally.latencies, share) / 1000.0;
-    Turn { cpu: cpu.as_secs_f64() * 1e6 / tally.answers as f64, per_second: tally.per_second(), p99: at(0.99) }
+    Turn {
+        cpu: cpu.as_secs_f64() * 1e6 / tally.answers as f64,
+        per_second: tally.per_second(),
+        p50: at(0.5),
+        p99: at(0.99),
+    }
 }
 
 pub fn a_b_a_b(rounds: usize, mut ours: impl FnMut() -> Turn, mut floor: impl FnMut() -> Turn) -> Compared {
@@ -48,6 +54,11 @@ impl Compared {
     /// The median of the pairs' ratios, ours to the floor's.
     pub fn ratio(&self, of: impl Fn(&Turn) -> f64) -> f64 {
         median(self.ours.iter().zip(&self.floor).map(|(ours, floor)| of(ours) / of(floor)))
+    }
+
+    /// The median of the pairs' differences: how much more ours is than the floor's.
+    pub fn more(&self, of: impl Fn(&Turn) -> f64) -> f64 {
+        median(self.ours.iter().zip(&self.floor).map(|(ours, floor)| of(ours) - of(floor)))
     }
 
     pub fn ours(&self, of: impl Fn(&Turn) -> f64) -> f64 {

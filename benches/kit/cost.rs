@@ -12,3 +12,10 @@ pub fn cpu(pid: u32) -> Duration {
     });
     Duration::from_nanos(spent.sum())
 }
+
+/// Resident memory, in KiB.
+pub fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a resident size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
