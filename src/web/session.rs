@@ -7,6 +7,7 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::check::identity::Identity;
@@ -66,7 +67,7 @@ pub async fn authenticate(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> 
     let shown = bearer(&headers).map_err(|none| Problem::of(&none, BEARER_WANTED))?;
     let identity = desk.authenticates.authenticate(shown).await;
     let identity = identity.map_err(|denial| Problem::of(&denial, "The token was not accepted."))?;
-    Ok(unstored(&described(&identity).into()))
+    Ok(unstored(&described(&identity)))
 }
 
 const BEARER_WANTED: &str = "Send the token in exactly one `Authorization: Bearer` header.";
@@ -84,14 +85,20 @@ fn described(identity: &Identity) -> Map<String, Value> {
 }
 
 fn pair(pair: TokenPair) -> Response {
+    #[derive(Serialize)]
+    struct Tokens {
+        access: String,
+        refresh: String,
+    }
     let TokenPair { access, refresh, .. } = pair;
-    unstored(&json!({ "access": access, "refresh": refresh }))
+    unstored(&Tokens { access, refresh })
 }
 
 /// Compact JSON that no cache may keep (SEC-R13).
-fn unstored(body: &Value) -> Response {
+fn unstored(body: &impl Serialize) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (headers, body.to_string()).into_response()
+    let body = serde_json::to_string(body).expect("names are strings and nothing here fails to serialize");
+    (headers, body).into_response()
 }
 
 /// It is shown in terminals and pages, where control and bidirectional characters could pass for something else: only
