@@ -145,7 +145,7 @@ impl Counter {
         let newest = files.filter_map(|path| Some((numbered(&path)?, path))).max();
         let (_, path) = newest.unwrap_or_else(|| panic!("no dump beside {}", self.out.display()));
         let text = fs::read_to_string(path).expect("a dump");
-        let total = text.lines().find_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
+        let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
         total.and_then(|total| total.trim().parse().ok()).expect("a total")
     }
 }
