@@ -126,8 +126,8 @@ impl Question<'_> {
         audit::record(
             Event::AuthzFail,
             About {
-                subject: Some(&identity.claims.subject),
-                sid: identity.claims.sid.as_ref().map(|sid| sid as &dyn std::fmt::Display),
+                subject: Some(identity.subject()),
+                sid: identity.sid.as_ref().map(|sid| sid as &dyn std::fmt::Display),
                 client: client.address(),
                 request_id,
                 path: path.as_ref().map(CanonicalPath::as_str),
