@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, COOKIE, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::gate::asked::Asked;
+use crate::gate::asked::{Asked, Page};
 use crate::gate::wire::{Fields, Malformed, Value};
 use crate::listen::peer::Peer;
 
@@ -85,9 +85,9 @@ impl<'a> Said<'a> {
 
     /// `None` unless a whole HTTP request is told.
     pub(super) fn asked(&self) -> Option<Asked<'a>> {
-        let scheme = Some(self.scheme).filter(|scheme| ["http", "https"].contains(scheme));
         let asked = Asked::new(self.method, self.host, self.path).filter(|_| self.http)?;
-        Some(Asked { route: Some(self.route).filter(|route| !route.is_empty()), scheme, ..asked })
+        let route = Some(self.route).filter(|route| !route.is_empty());
+        Some(Asked { route, page: Page::Scheme(self.scheme), ..asked })
     }
 
     /// Envoy's peer; as a Unix socket's where it is no address.
