@@ -26,8 +26,8 @@ pub fn from_base64url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
 /// `N` bytes from the system's cryptographically secure generator.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // Not by aws-lc-rs: at its first random byte it gathers entropy of its own for 50 to 100 ms, twice what a checker may
-    // take to be ready.
+    // Not by aws-lc-rs: at its first random byte it gathers entropy of its own, for more than half of the time that a
+    // checker took to be ready.
     getrandom::fill(&mut bytes).expect("the system's random generator answers; without it nothing here is safe");
     bytes
 }

@@ -1,7 +1,7 @@
 //! What Envoy's `CheckRequest` says, looked up in its bytes. Called by `envoy_grpc`.
 //!
-//! To decode the whole message with prost takes 1.5 µs and 40 allocations, to look up the dozen fields that a check is about
-//! 0.3 µs and four. What is looked up means the same as to prost: of a field that stands twice the last counts, messages
+//! Envoy sends some hundred fields, most of them headers, and prost would make a text or a map of each. A check is about a
+//! dozen. What is looked up means the same as to prost: of a field that stands twice the last counts, messages
 //! that stand twice are merged, and a list goes on.
 
 use std::net::{IpAddr, SocketAddr};
