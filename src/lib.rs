@@ -14,11 +14,12 @@ pub mod metrics;
 pub mod secret;
 pub mod units;
 
-// Tokens, and where their state lives.
+// Tokens and where their state lives, and users.
 pub mod token;
 
 pub mod database;
 pub mod state;
+pub mod users;
 
 // Decisions.
 pub mod check;

@@ -3,6 +3,7 @@
 //! Two faces of one store: [`Lookups`] is all that the check plane may ask (a sidecar runs on a Redis user that cannot
 //! create sessions, SEC-K8), [`Sessions`] is what the session plane does. `app` chooses the store; nothing else knows which.
 
+pub mod counters;
 pub mod family;
 mod observe;
 mod record;
