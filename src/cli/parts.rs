@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::parts::{Store, own_keys_elsewhere, own_profile, ring_rules};
 use crate::clock::SystemClock;
 use crate::config::{Config, Role};
+use crate::issue::record::Records;
 use crate::issue::{Call, Issuer, Parts};
 use crate::logging;
 use crate::metrics::Metrics;
@@ -103,6 +104,8 @@ pub(super) async fn issuer(config: &Config, sessions: Arc<dyn Sessions>) -> anyh
     let own = OwnKeys::Ring(Arc::clone(&ring));
     Ok(Issuer::new(Parts {
         sessions,
+        users: None,
+        records: Records::default(),
         verifier: Arc::new(Verifier::new(own_profile(config), own, &[])?),
         refresh_key: RefreshToken::key(ring.secret()),
         signer: Arc::new(Signer::new(ring)),
@@ -116,7 +119,7 @@ pub(super) async fn issuer(config: &Config, sessions: Arc<dyn Sessions>) -> anyh
 
 /// Who acts, for the audit log.
 pub(super) fn call() -> Call {
-    Call { client: None, request_id: "command-line".into() }
+    Call { request_id: "command-line".into(), ..Call::default() }
 }
 
 /// Starts the log for a command that changes something: its audit events go to standard error (SEC-G3).

@@ -295,6 +295,9 @@ pub trait Sessions: Lookups {
     /// denies every token issued at or before now, for `remember`, the longest life such a token has.
     async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<Written<u64>, StateError>;
 
+    /// Raises the epoch of one of our own subjects: its access tokens until now are refused, its sessions live on.
+    async fn outdate(&self, tag: SubjectTag) -> Result<Written<()>, StateError>;
+
     /// Denies one token until it expires.
     async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<Written<()>, StateError>;
 

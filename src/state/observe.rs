@@ -19,12 +19,13 @@ pub(super) enum Op {
     Rotate,
     End,
     EndSubject,
+    Outdate,
     DenyToken,
     Announce,
     List,
 }
 
-const LABELS: [&str; 11] = [
+const LABELS: [&str; 12] = [
     "standing",
     "read_log",
     "touch",
@@ -33,6 +34,7 @@ const LABELS: [&str; 11] = [
     "rotate",
     "end",
     "end_subject",
+    "outdate",
     "deny_token",
     "announce",
     "list",

@@ -234,6 +234,16 @@ impl Sessions for RedisState {
             .await
     }
 
+    async fn outdate(&self, tag: SubjectTag) -> Result<Written<()>, StateError> {
+        self.observer
+            .watch(Op::Outdate, async {
+                let deadline = deadline();
+                let answer = self.ask(&self.scripts.outdate, tag, vec![tag.to_string().into()], deadline).await?;
+                Ok(Written { done: (), confirmed: self.settle(&answer, tag, deadline).await })
+            })
+            .await
+    }
+
     async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<Written<()>, StateError> {
         self.observer
             .watch(Op::DenyToken, async {

@@ -27,6 +27,7 @@ pub(super) struct Scripts {
     pub(super) rotate: Script,
     pub(super) end: Script,
     pub(super) end_subject: Script,
+    pub(super) outdate: Script,
     pub(super) deny: Script,
     pub(super) list: Script,
     /// Whether the log shares the subjects' server, so that a script can write it.
@@ -57,6 +58,7 @@ impl Scripts {
             rotate: script(include_str!("rotate.lua")),
             end: script(include_str!("end.lua")),
             end_subject: script(include_str!("end_subject.lua")),
+            outdate: script(include_str!("outdate.lua")),
             deny: script(include_str!("deny.lua")),
             list: script(include_str!("list.lua")),
             log_in_reach,

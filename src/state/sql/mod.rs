@@ -241,6 +241,16 @@ impl Sessions for SqlState {
         .await
     }
 
+    async fn outdate(&self, tag: SubjectTag) -> Result<Written<()>, StateError> {
+        self.watch(Op::Outdate, STEP_BUDGET, async {
+            let mut step = self.step().await?;
+            subject::raise_epoch(&mut step, tag, Duration::ZERO).await?;
+            log::write(&mut step, &Entry::Subject(tag)).await?;
+            step.commit().await.map(committed)
+        })
+        .await
+    }
+
     async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<Written<()>, StateError> {
         self.watch(Op::DenyToken, STEP_BUDGET, async {
             let mut step = self.step().await?;

@@ -90,6 +90,9 @@ fn payload(token: &AccessToken<'_>) -> Map<String, Value> {
     if let Some(at) = token.auth_time {
         set("auth_time", at.0.into());
     }
+    if !token.device_changed.is_empty() {
+        set("device_changed", token.device_changed.into());
+    }
     match holder.kind {
         HolderKind::Account => {}
         HolderKind::PlainText => {
