@@ -22,9 +22,10 @@ pub(super) enum Op {
     DenyToken,
     Announce,
     List,
+    Spend,
 }
 
-const LABELS: [&str; 11] = [
+const LABELS: [&str; 12] = [
     "standing",
     "read_log",
     "touch",
@@ -36,6 +37,7 @@ const LABELS: [&str; 11] = [
     "deny_token",
     "announce",
     "list",
+    "spend",
 ];
 
 /// The histograms, resolved once.
