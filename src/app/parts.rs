@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::clock::Clock;
 use crate::config::{Config, Role};
+use crate::database;
 use crate::metrics::Metrics;
 use crate::state::redis::RedisState;
 use crate::state::sql::SqlState;
@@ -32,7 +33,8 @@ impl Store {
         if role == Role::Check {
             bail!("state.url: role check keeps no database; give it the Redis that its issuer uses");
         }
-        let sql = SqlState::open(&config.users, clock, metrics).await.context("users.url")?;
+        let database = database::open(&config.users, clock).await.context("users.url")?;
+        let sql = SqlState::new(database, metrics).await.context("users.url")?;
         Ok(Self::of(Arc::new(sql)))
     }
 

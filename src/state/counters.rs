@@ -35,7 +35,7 @@ pub trait Counters: Send + Sync {
     /// (SEC-B1). `key` is any text that holds no secret; a long one is the caller's to hash.
     async fn spend(&self, key: &str, quota: Quota) -> Result<Spent, StateError>;
 
-    /// What the next attempt would meet, without spending.
+    /// What the next attempt would be answered, without spending.
     async fn peek(&self, key: &str, quota: Quota) -> Result<Spent, StateError>;
 
     /// Makes the quota full again.

@@ -333,6 +333,9 @@ pub enum StateError {
     Unreachable(String),
     #[error("the token store refused: {0}")]
     Refused(String),
+    /// It undid this step for the sake of another that it could not put in order with it. The step may be repeated.
+    #[error("the token store gave this step up for another's sake")]
+    GivenUp,
     #[error("only {seen} of {wanted} replicas have seen the change")]
     NotReplicated { seen: u32, wanted: u32 },
     #[error("the token store holds something unexpected: {0}")]

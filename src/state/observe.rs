@@ -23,6 +23,7 @@ pub(super) enum Op {
     DenyToken,
     Announce,
     List,
+    Spend,
 }
 
 const LABELS: [&str; 12] = [
@@ -38,6 +39,7 @@ const LABELS: [&str; 12] = [
     "deny_token",
     "announce",
     "list",
+    "spend",
 ];
 
 /// The histograms, resolved once.

@@ -5,6 +5,7 @@
 pub mod audit_tail;
 pub mod history;
 pub mod lease;
+pub mod sql;
 
 use std::fmt;
 
