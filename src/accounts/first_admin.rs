@@ -2,14 +2,13 @@
 //! from a file beside the keys, once, may make one. The command line can too: `doorward user add --role admin`.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::admin::ADMIN;
 use super::{AccountError, Accounts, read};
 use crate::audit::Event;
 use crate::issue::Call;
+use crate::token::keys::files;
 use crate::secret::{base64url, constant_time_eq, random_bytes};
 use crate::users::{User, UserError, Users};
 
@@ -34,27 +33,25 @@ impl FirstAdmin {
             self.remove();
             return Ok(None);
         }
-        match self.write() {
-            Ok(()) => Ok(Some(&self.file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(&self.file)),
+        if self.file.exists() {
+            return Ok(Some(&self.file));
+        }
+        let folder = self.file.parent().unwrap_or_else(|| Path::new("."));
+        let secret = format!("{}\n", base64url(&random_bytes::<32>()));
+        match files::write_private(folder, NAME, secret.as_bytes()) {
+            Ok(_) => Ok(Some(&self.file)),
             Err(error) => {
-                let file = self.file.display();
-                tracing::warn!(%error, %file, "no one-time secret could be written; use: doorward user add --role admin");
+                // A folder of keys is often mounted read-only.
+                tracing::info!(%error, "no one-time secret was written; the first administrator is made by: doorward user add --role admin");
                 Ok(None)
             }
         }
     }
 
-    fn write(&self) -> io::Result<()> {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.file)?;
-        writeln!(file, "{}", base64url(&random_bytes::<32>()))?;
-        file.sync_all()
-    }
-
     fn holds(&self, shown: &str) -> bool {
-        let kept = fs::read_to_string(&self.file).unwrap_or_default();
-        let kept = kept.trim();
-        !kept.is_empty() && constant_time_eq(kept.as_bytes(), shown.as_bytes())
+        let kept = files::read_private(&self.file).unwrap_or_default();
+        let kept = kept.trim_ascii();
+        !kept.is_empty() && constant_time_eq(kept, shown.as_bytes())
     }
 
     /// What can't be removed is of no use any more: there is an administrator.

@@ -26,7 +26,7 @@ pub(super) enum Op {
     Spend,
 }
 
-const LABELS: [&str; 12] = [
+const LABELS: [&str; 13] = [
     "standing",
     "read_log",
     "touch",

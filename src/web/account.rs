@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::password::Others;
 use crate::accounts::{Accounts, Caller};
-use crate::issue::{Call, TokenPair};
+use crate::issue::TokenPair;
 use crate::state::Device;
 use crate::token::bearer::bearer;
 use crate::users::User;
@@ -24,7 +24,7 @@ use crate::web::view::{UserView, json_of};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SignIn {
+pub(super) struct SignIn {
     #[schema(examples("alice@example.com"), max_length = 254)]
     email: String,
     /// At most 1024 bytes of UTF-8.
@@ -34,13 +34,13 @@ pub struct SignIn {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Refresh {
+pub(super) struct Refresh {
     refresh_token: String,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ChangePassword {
+pub(super) struct ChangePassword {
     #[schema(format = Password, max_length = 1024)]
     current_password: String,
     #[schema(format = Password, max_length = 1024)]
@@ -65,7 +65,7 @@ impl Members for ChangePassword {
 
 /// A pair of tokens (RFC 6749 section 5.1).
 #[derive(Serialize, ToSchema)]
-pub struct Tokens {
+pub(super) struct Tokens {
     /// A JWT (RFC 9068).
     access_token: String,
     #[schema(examples("Bearer"))]
@@ -79,9 +79,9 @@ pub struct Tokens {
 }
 
 #[derive(Serialize, ToSchema)]
-pub struct Ended {
+pub(super) struct Ended {
     /// How many sessions there were.
-    ended: u64,
+    pub(super) ended: u64,
 }
 
 /// Makes an account. It opens no session.
@@ -157,7 +157,8 @@ pub async fn logout(State(desk): State<Arc<Desk>>, request: Request) -> Result<R
     (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
 ))]
 pub async fn logout_all(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let ended = accounts.logout_all(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     Ok(json_of(&Ended { ended }))
 }
@@ -170,7 +171,8 @@ pub async fn logout_all(State(desk): State<Arc<Desk>>, request: Request) -> Resu
     (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
 ))]
 pub async fn profile(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let user: User = accounts.profile(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     Ok(json_of(&UserView::of(&user)))
 }
@@ -185,7 +187,8 @@ pub async fn profile(State(desk): State<Arc<Desk>>, request: Request) -> Result<
     (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable, or sessions_not_ended: then the password is changed"),
 ))]
 pub async fn change_password(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let ChangePassword { current_password, new_password, keep_other_sessions } = members(request).await?;
     let others = if keep_other_sessions { Others::Keep } else { Others::End };
     let changed = accounts.change_password(&caller, &current_password, &new_password, others, &call).await;
@@ -214,9 +217,8 @@ impl Desk {
     }
 
     /// What every handler of somebody's own account begins with.
-    pub(super) async fn account_call(&self, request: &Request) -> Result<(&Accounts, Caller, Call), Problem> {
-        let accounts = self.accounts()?;
-        Ok((accounts, self.caller(request.headers()).await?, self.call(request)))
+    pub(super) async fn account_call(&self, headers: &HeaderMap) -> Result<(&Accounts, Caller), Problem> {
+        Ok((self.accounts()?, self.caller(headers).await?))
     }
 
     /// Whose access token came.

@@ -14,8 +14,8 @@ use crate::web::session::unstored;
 use crate::web::view::{SessionView, json_of};
 
 #[derive(Serialize, ToSchema)]
-pub struct Sessions {
-    sessions: Vec<SessionView>,
+pub(super) struct Sessions {
+    pub(super) sessions: Vec<SessionView>,
 }
 
 /// The account's live sessions, oldest first.
@@ -26,7 +26,8 @@ pub struct Sessions {
     (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
 ))]
 pub async fn list(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let sessions = accounts.sessions(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let sessions = sessions.iter().map(|own| SessionView::of(&own.session, own.current)).collect();
     Ok(json_of(&Sessions { sessions }))
@@ -46,7 +47,8 @@ pub async fn end(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     accounts.end_session(&caller, &id, &call).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&json!({})))
 }

@@ -14,6 +14,8 @@ use crate::accounts::AccountError;
 use crate::users::audit_tail::AuditLine;
 use crate::users::{Page, UserId};
 use crate::web::Desk;
+use crate::web::account::Ended;
+use crate::web::account_sessions::Sessions;
 use crate::web::body::{Members, members};
 use crate::web::problem::{Problem, ProblemBody};
 use crate::web::session::unstored;
@@ -25,7 +27,7 @@ const USUAL_PAGE: u32 = 100;
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListUsers {
+pub(super) struct ListUsers {
     /// Part of an address.
     search: Option<String>,
     /// The last address of the page before.
@@ -38,7 +40,7 @@ pub struct ListUsers {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListEvents {
+pub(super) struct ListEvents {
     /// Of this user.
     user: Option<String>,
     /// Before this event, by its number.
@@ -50,7 +52,7 @@ pub struct ListEvents {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CreateUser {
+pub(super) struct CreateUser {
     #[schema(examples("bob@example.com"), max_length = 254)]
     email: String,
     /// Without one the account can't sign in until it is given one.
@@ -62,19 +64,19 @@ pub struct CreateUser {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Roles {
+pub(super) struct Roles {
     roles: Vec<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Disabled {
+pub(super) struct Disabled {
     disabled: bool,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct FirstAdmin {
+pub(super) struct FirstAdmin {
     /// What `first-admin.secret` in the folder of keys holds.
     secret: String,
     #[schema(max_length = 254)]
@@ -97,29 +99,19 @@ impl Members for FirstAdmin {
 }
 
 #[derive(Serialize, ToSchema)]
-pub struct UserList {
+pub(super) struct UserList {
     users: Vec<UserView>,
 }
 
 #[derive(Serialize, ToSchema)]
-pub struct SessionList {
-    sessions: Vec<SessionView>,
-}
-
-#[derive(Serialize, ToSchema)]
-pub struct EventList {
+pub(super) struct EventList {
     /// The newest first.
     events: Vec<EventView>,
 }
 
-#[derive(Serialize, ToSchema)]
-pub struct Ended {
-    ended: u64,
-}
-
 /// One audit event.
 #[derive(Serialize, ToSchema)]
-pub struct EventView {
+pub(super) struct EventView {
     number: u64,
     #[schema(format = DateTime)]
     at: String,
@@ -157,7 +149,8 @@ pub async fn users(
     query: Result<Query<ListUsers>, axum::extract::rejection::QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let ListUsers { search, after, limit } = asked(query)?;
     let page = Page { after, limit: limit.unwrap_or(USUAL_PAGE), search };
@@ -172,7 +165,8 @@ pub async fn users(
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn create(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let CreateUser { email, password, roles } = members(request).await?;
     let made = admin.create(&email, password.as_deref(), roles).await;
@@ -191,7 +185,8 @@ pub async fn user(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let user = admin.user(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     Ok(json_of(&UserView::of(&user)))
@@ -208,7 +203,8 @@ pub async fn delete(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     admin.delete(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&json!({})))
@@ -225,7 +221,8 @@ pub async fn set_roles(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let Roles { roles } = members(request).await?;
     let user = admin.set_roles(&named(&id)?, roles).await.map_err(|error| Problem::account(&error))?;
@@ -243,7 +240,8 @@ pub async fn set_disabled(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let Disabled { disabled } = members(request).await?;
     let user = admin.set_disabled(&named(&id)?, disabled).await.map_err(|error| Problem::account(&error))?;
@@ -252,7 +250,7 @@ pub async fn set_disabled(
 
 /// A user's live sessions, oldest first.
 #[utoipa::path(get, path = "/admin/users/{id}/sessions", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), responses(
-    (status = 200, body = SessionList),
+    (status = 200, body = Sessions),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
@@ -261,11 +259,12 @@ pub async fn sessions(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let sessions = admin.sessions_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     let view = |session| SessionView::of(session, session.sid == caller.sid);
-    Ok(json_of(&SessionList { sessions: sessions.iter().map(view).collect() }))
+    Ok(json_of(&Sessions { sessions: sessions.iter().map(view).collect() }))
 }
 
 /// Ends all sessions of a user.
@@ -279,7 +278,8 @@ pub async fn end_sessions(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let ended = admin.end_all_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     Ok(json_of(&Ended { ended }))
@@ -296,7 +296,8 @@ pub async fn end_session(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     admin.end_session(&id).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&json!({})))
@@ -313,7 +314,8 @@ pub async fn audit(
     query: Result<Query<ListEvents>, axum::extract::rejection::QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accounts, caller, call) = desk.account_call(&request).await?;
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let ListEvents { user, before, limit } = asked(query)?;
     let lines = admin.audit_tail(user.as_deref(), before, limit.unwrap_or(USUAL_PAGE)).await;

@@ -20,13 +20,13 @@ const MOST: usize = 16 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The members of a body, as a struct that knows them all: `#[serde(deny_unknown_fields)]`.
-pub trait Members: DeserializeOwned {
+pub(super) trait Members: DeserializeOwned {
     /// What the body must have, for whoever sent another one. What came is not quoted: it may be a password.
     const SHAPE: &'static str;
 }
 
 /// Reads the body's object.
-pub async fn members<T: Members>(request: Request) -> Result<T, Problem> {
+pub(super) async fn members<T: Members>(request: Request) -> Result<T, Problem> {
     let object = object(request).await?;
     serde_json::from_value(Value::Object(object))
         .map_err(|_| Problem::malformed(format!("The body must be one JSON object with {}, and nothing else.", T::SHAPE)))

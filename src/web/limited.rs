@@ -13,7 +13,7 @@ static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 
 /// Travels with a request, for the limit that is asked to leave its word.
 #[derive(Clone, Debug, Default)]
-pub struct LimitNote(pub Arc<OnceLock<Standing>>);
+pub(super) struct LimitNote(pub(super) Arc<OnceLock<Standing>>);
 
 impl LimitNote {
     pub(super) fn tell(&self, response: &mut Response) {

@@ -7,13 +7,13 @@ pub mod account;
 pub mod account_sessions;
 pub mod admin;
 pub mod body;
-pub mod limited;
+mod limited;
 mod openapi;
 pub mod problem;
 pub mod request_id;
 pub mod router;
 pub mod session;
-pub mod view;
+mod view;
 pub mod welcome;
 pub mod well_known;
 

@@ -14,7 +14,7 @@ use crate::fault::{Fault, Kind};
 /// What the body of a refusal looks like.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its description is used; `answer` writes it")]
-pub struct ProblemBody {
+pub(super) struct ProblemBody {
     #[schema(examples("about:blank"))]
     r#type: String,
     title: String,

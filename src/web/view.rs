@@ -12,7 +12,7 @@ use crate::users::User;
 use crate::web::session::unstored;
 
 #[derive(Serialize, ToSchema)]
-pub struct UserView {
+pub(super) struct UserView {
     id: String,
     email: String,
     /// Whether its owner was seen to receive mail there.
@@ -26,7 +26,7 @@ pub struct UserView {
 }
 
 #[derive(Serialize, ToSchema)]
-pub struct SessionView {
+pub(super) struct SessionView {
     id: String,
     #[schema(format = DateTime)]
     created_at: String,
@@ -44,7 +44,7 @@ pub struct SessionView {
 }
 
 impl UserView {
-    pub fn of(user: &User) -> Self {
+    pub(super) fn of(user: &User) -> Self {
         Self {
             id: user.id.to_string(),
             email: user.email.clone(),
@@ -58,7 +58,7 @@ impl UserView {
 }
 
 impl SessionView {
-    pub fn of(session: &Session, current: bool) -> Self {
+    pub(super) fn of(session: &Session, current: bool) -> Self {
         Self {
             id: session.sid.to_string(),
             created_at: moment(session.created),
@@ -72,13 +72,13 @@ impl SessionView {
 }
 
 /// `2026-11-22T19:30:00Z`.
-pub fn moment(at: Millis) -> String {
+pub(super) fn moment(at: Millis) -> String {
     let date = i64::try_from(at.0 / 1000).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     date.and_then(|date| date.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 /// As JSON that no cache may keep.
-pub fn json_of(view: &impl Serialize) -> Response {
+pub(super) fn json_of(view: &impl Serialize) -> Response {
     // Texts, numbers and lists of them: they always become JSON.
     unstored(&serde_json::to_value(view).unwrap_or_default())
 }

@@ -14,7 +14,7 @@ use crate::web::problem::Problem;
 use crate::web::view::json_of;
 
 #[derive(Serialize, ToSchema)]
-pub struct Welcome {
+pub(super) struct Welcome {
     #[schema(examples("doorward"))]
     service: &'static str,
     /// Where this API is described.
@@ -23,7 +23,7 @@ pub struct Welcome {
 }
 
 #[derive(Serialize, ToSchema)]
-pub struct Health {
+pub(super) struct Health {
     #[schema(examples("ok"))]
     status: &'static str,
     /// `database` and `token_store`: `ok` or what is wrong.

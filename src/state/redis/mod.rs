@@ -4,6 +4,7 @@
 mod attempts;
 mod codec;
 mod connect;
+mod counters;
 mod debt;
 mod keys;
 mod link;

@@ -249,13 +249,12 @@ impl Sessions for SqlState {
     }
 
     async fn outdate(&self, tag: SubjectTag) -> Result<Written<()>, StateError> {
-        self.watch(Op::Outdate, STEP_BUDGET, async {
-            let mut step = self.step().await?;
+        let outdated = self.step(Op::Outdate, Lock::NewSubject(tag), |mut step| async move {
             subject::raise_epoch(&mut step, tag, Duration::ZERO).await?;
-            log::write(&mut step, &Entry::Subject(tag)).await?;
-            step.commit().await.map(committed)
-        })
-        .await
+            step.tell(Entry::Subject(tag));
+            step.commit(()).await
+        });
+        outdated.await.map(committed)
     }
 
     async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<Written<()>, StateError> {
