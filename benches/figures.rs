@@ -3,6 +3,7 @@
 //!     ./bench                    all rows; writes docs/benchmarks.md
 //!     ./bench ROW ...            only these rows, printed
 //!     ./bench --quick            short runs, printed
+//!     ./bench --instructions     counts instructions instead
 //!
 //! `rows/` measures, a file a subject; `floor/` is what a checker can't be faster than; `load/` asks the questions;
 //! `kit/` starts processes, mints tokens and reads what they cost; `table` tells it. Figures are of one machine at one
@@ -13,6 +14,7 @@
 mod floor;
 #[path = "../tests/harness/mod.rs"]
 mod harness;
+mod instructions;
 mod kit;
 mod load;
 mod rows;
@@ -32,16 +34,19 @@ fn main() -> ExitCode {
         floor::serve(&args[1..]);
         return ExitCode::SUCCESS;
     }
+    if !harness::redis::available() {
+        println!("redis-server is not installed; `./test --tools` installs it");
+        return ExitCode::from(69);
+    }
+    if args.first().is_some_and(|first| first == instructions::FLAG) {
+        return instructions::run(&kit::world::World::new(true), &args[1..]);
+    }
     let quick = args.iter().any(|arg| arg == "--quick");
     let names: Vec<&str> = args.iter().map(String::as_str).filter(|arg| *arg != "--quick").collect();
     if let Some(unknown) = names.iter().find(|name| rows::find(name).is_none()) {
         let known: Vec<_> = rows::ALL.iter().map(|row| format!("  {:<16} {}", row.name, row.what)).collect();
         println!("./bench: there is no row \"{unknown}\"; the rows are:\n{}", known.join("\n"));
         return ExitCode::from(64);
-    }
-    if !harness::redis::available() {
-        println!("redis-server is not installed; `./test --tools` installs it");
-        return ExitCode::from(69);
     }
     let world = kit::world::World::new(quick);
     let mut table = table::Table::default();
@@ -54,7 +59,7 @@ fn main() -> ExitCode {
     }
     println!("\n{}", table.markdown());
     if names.is_empty() && !quick {
-        table.write();
+        table.write(world.rounds(), world.turn());
         println!("written to {}", table::FILE);
     }
     ExitCode::SUCCESS

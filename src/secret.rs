@@ -12,6 +12,11 @@ pub fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// The same, at the end of `text`.
+pub fn append_base64url(bytes: &[u8], text: &mut String) {
+    URL_SAFE_NO_PAD.encode_string(bytes, text);
+}
+
 /// The bytes of unpadded *canonical* base64url: no padding, no other character, no set unused bits. `None` otherwise.
 pub fn from_base64url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
@@ -30,7 +35,7 @@ pub struct Digest([u8; 32]);
 
 impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
-        Self::of_parts(&[bytes])
+        Self::taken(digest::digest(&digest::SHA256, bytes))
     }
 
     /// The digest of the parts joined; the caller separates them where that matters.
@@ -39,8 +44,12 @@ impl Digest {
         for part in parts {
             context.update(part);
         }
+        Self::taken(context.finish())
+    }
+
+    fn taken(digest: digest::Digest) -> Self {
         let mut out = [0; 32];
-        out.copy_from_slice(context.finish().as_ref());
+        out.copy_from_slice(digest.as_ref());
         Self(out)
     }
 

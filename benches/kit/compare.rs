@@ -56,6 +56,11 @@ impl Compared {
         median(self.ours.iter().zip(&self.floor).map(|(ours, floor)| of(ours) / of(floor)))
     }
 
+    /// The median of the pairs' differences: how much more ours is than the floor's.
+    pub fn more(&self, of: impl Fn(&Turn) -> f64) -> f64 {
+        median(self.ours.iter().zip(&self.floor).map(|(ours, floor)| of(ours) - of(floor)))
+    }
+
     pub fn ours(&self, of: impl Fn(&Turn) -> f64) -> f64 {
         median(self.ours.iter().map(of))
     }

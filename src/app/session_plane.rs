@@ -57,7 +57,7 @@ impl SessionPlane {
         let users = store.users.clone().context("users.url: a session plane needs the users' database")?;
         let (records, writer) = Records::new(users.clone(), users.clone());
         working.spawn(writer.run(ground.rest.clone()));
-        let refresh_key = RefreshToken::key(ring.secret());
+        let (secret, refresh_key) = (ring.secret().clone(), RefreshToken::key(ring.secret()));
         let signer = Arc::new(Signer::new(ring).heeding(verifier.clone()));
         let issuer = Arc::new(Issuer::new(issue::Parts {
             sessions: Arc::clone(&store.sessions),
@@ -92,6 +92,7 @@ impl SessionPlane {
         });
         let keys = Keys {
             signer,
+            secret,
             verifier,
             sessions: Arc::clone(&store.sessions),
             hears: checker.clone(),

@@ -16,7 +16,7 @@ use crate::check::identity::Identity;
 use crate::clock::{Millis, Timestamp};
 use crate::secret::Digest;
 use crate::state::Entry;
-use crate::token::Claims;
+use crate::token::{Claims, SessionId};
 use crate::units::{Size, Span};
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -114,6 +114,11 @@ impl Cache {
     /// To be asked before the store is (SEC-S2).
     pub fn cell(&self, claims: &Claims) -> Arc<Cell> {
         self.registry.cell(claims)
+    }
+
+    /// The same for a session that a token is about to be minted for.
+    pub fn cell_of_session(&self, sid: &SessionId) -> Arc<Cell> {
+        self.registry.cell_of(sid.tag(), Some(*sid))
     }
 
     /// Keeps it, unless it was ended while it was looked up.

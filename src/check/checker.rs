@@ -19,7 +19,8 @@ use crate::check::seen::Seen;
 use crate::check::{CheckRequest, Credential, Decision, Denial};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::state::{Entry, Hears, LogBatch, Lookups};
+use crate::state::{Entry, Expects, Hears, LogBatch, Lookups};
+use crate::token::SessionId;
 
 const KEYS_BUDGET: Duration = Duration::from_secs(5);
 
@@ -187,6 +188,10 @@ impl Hears for Checker {
         }
         self.lookup.cache.forget(entry);
     }
+
+    fn expect(&self, session: &SessionId) -> Option<Box<dyn Expects + '_>> {
+        Some(Box::new(self.lookup.expect(session)))
+    }
 }
 
 impl fmt::Debug for Checker {
@@ -234,7 +239,7 @@ fn deny(denial: Denial, policy: &Policy, request: &CheckRequest<'_>, identity: O
             About {
                 subject: claims.map(|claims| claims.subject.as_str()),
                 sid: claims.and_then(|claims| claims.sid.as_ref()).map(|sid| sid as &dyn fmt::Display),
-                client: request.client,
+                client: request.client.address(),
                 request_id: request.request_id,
                 path: place.as_ref().map(|(path, _)| path.as_str()),
                 rule: place.as_ref().and_then(|(_, rule)| *rule),

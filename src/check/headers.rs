@@ -33,6 +33,10 @@ pub enum HeaderError {
     Reserved(String),
     #[error("check.headers: `{0}` is given twice; header names are compared without case")]
     Twice(String),
+    #[error(
+        "check.headers: `preset` stands alone; write all headers of your own, such as `{{X-User: sub}}`, or a preset only"
+    )]
+    PresetAndMore,
     #[error("check.headers: `{0}` names no claim; write such as `sub` or `realm_access.roles`")]
     Claim(String),
 }
@@ -58,6 +62,10 @@ impl HeaderPlan {
         };
         let mut headers: Vec<(HeaderName, String)> = Vec::with_capacity(pairs.len());
         for (text, claim) in pairs {
+            // Beside other headers it is read as the name of one, and those of the preset would be missing.
+            if text == "preset" {
+                return Err(HeaderError::PresetAndMore);
+            }
             let name = HeaderName::try_from(text).map_err(|_| HeaderError::Name(text.into()))?;
             if text.contains('_') {
                 return Err(HeaderError::Underscore(text.into()));
@@ -309,6 +317,7 @@ mod tests {
         }
         assert_eq!(plan(&[("X_User", "sub")]), Err(HeaderError::Underscore("X_User".into())));
         assert_eq!(plan(&[(":path", "sub")]), Err(HeaderError::Name(":path".into())));
+        assert_eq!(plan(&[("preset", "doorward"), ("X-User", "sub")]), Err(HeaderError::PresetAndMore));
         assert_eq!(plan(&[("", "sub")]), Err(HeaderError::Name(String::new())));
         assert_eq!(plan(&[("X-User", "sub"), ("x-user", "sid")]), Err(HeaderError::Twice("x-user".into())));
         assert_eq!(plan(&[("X-User", "a..b")]), Err(HeaderError::Claim("a..b".into())));

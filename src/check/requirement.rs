@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::Denial;
 use crate::clock::Timestamp;
 use crate::token::Claims;
+use crate::token::jwt::claims::LEEWAY;
 use crate::units::Span;
 
 /// What a token's holder must have. All that is given must hold.
@@ -65,7 +66,9 @@ impl Requirement {
         if !roles || !self.scopes.iter().all(|scope| claims.scope.contains(scope)) {
             return Err(Denial::Forbidden);
         }
-        let recent = self.max_auth_age.is_none_or(|age| claims.auth_time.is_some_and(|at| now.since(at) <= age));
+        // A sign-in yet to come (milliseconds for seconds, or a wrong clock) would stay recent for ever.
+        let recent = |at: Timestamp, age| at <= now.plus(LEEWAY) && now.since(at) <= age;
+        let recent = self.max_auth_age.is_none_or(|age| claims.auth_time.is_some_and(|at| recent(at, age)));
         if !recent || !self.amr.iter().all(|method| claims.amr.contains(method)) {
             return Err(Denial::InsufficientAuthentication);
         }
@@ -111,6 +114,12 @@ mod tests {
         let age = |span| Require { max_auth_age: Some(span), ..Require::default() };
         assert_eq!(weigh(&age(Span::secs(100)), &claims), Ok(()));
         assert_eq!(weigh(&age(Span::secs(99)), &claims), Err(Denial::InsufficientAuthentication));
+        claims.auth_time = Some(Timestamp(1005));
+        assert_eq!(weigh(&age(Span::secs(1)), &claims), Ok(()), "the issuer's clock may be a little ahead");
+        for later in [1006, 1_000_000] {
+            claims.auth_time = Some(Timestamp(later));
+            assert_eq!(weigh(&age(Span::days(1)), &claims), Err(Denial::InsufficientAuthentication), "{later}");
+        }
         claims.auth_time = None;
         assert_eq!(weigh(&age(Span::days(1)), &claims), Err(Denial::InsufficientAuthentication));
         let both = Require { roles: names(&["admin"]), ..age(Span::secs(1)) };

@@ -11,6 +11,9 @@ use crate::config::{Config, Inputs, Role};
 use crate::listen::address::Address;
 use crate::token::keys::Algorithm;
 
+/// Whoever lets a logout go unseen for longer hardly means to.
+const LONG_UNSEEN: Duration = Duration::from_secs(600);
+
 /// Everything wrong with the configuration for what it is to do.
 pub(super) fn all(config: &Config, inputs: &Inputs, sources: &Sources) -> Vec<Finding> {
     let (role, mut told) = (inputs.role, Told::default());
@@ -68,6 +71,12 @@ fn common(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
             told.0.push(Finding::error(*key, format!("`{address}` is `{other}` already"), "give each plane its own"));
         }
     }
+    told.warn_if(
+        listen.trusted_proxies.iter().any(|network| network.prefix_len() == 0),
+        "listen.trusted_proxies",
+        "everyone counts as a proxy, so any client may say what it likes about itself and its request",
+        "name the addresses of your proxies",
+    );
     told.error_if(config.workers > 1024, "workers", "more than 1024 threads", "write 0: one a core");
     let otlp = &config.logging.otlp_endpoint;
     let fix = "write it as http://127.0.0.1:4317";
@@ -108,8 +117,13 @@ fn state(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
         told.error_if(config.state.wait_replicas > 0, "state.wait_replicas", "`sql` has no replicas to wait for", fix);
     }
     if known && !sql {
+        let fix = match scheme.trim_start_matches("rediss").trim_start_matches("redis") {
+            "-sentinel" => "write redis-sentinel://HOST:26379/0?node=HOST2:26379&sentinelServiceName=mymaster",
+            "-cluster" => "write redis-cluster://HOST:6379?node=HOST2:6379&node=HOST3:6379",
+            _ => fix,
+        };
         match store_hosts(url) {
-            Err(why) => told.0.push(Finding::error("state.url", format!("this is no URL: {why}"), fix)),
+            Err(why) => told.0.push(Finding::error("state.url", format!("this is no URL of a store: {why}"), fix)),
             // SEC-K8
             Ok(hosts) => {
                 let plain = !scheme.starts_with("rediss") && !hosts.iter().all(|host| is_loopback_host(host));
@@ -133,6 +147,13 @@ fn state(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
         scheme != "sqlite" && !coming,
         "users.url",
         "this is no database URL that is known",
+        "write sqlite:FILE",
+    );
+    let file = database.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
+    told.error_if(
+        file.is_some_and(|file| file.is_empty() || file.starts_with('?')),
+        "users.url",
+        "it names no file, so nothing would be kept",
         "write sqlite:FILE",
     );
     let what = "this version keeps token state in SQL only with SQLite";
@@ -254,6 +275,18 @@ fn check_side(config: &Config, inputs: &Inputs, told: &mut Told) {
     let fix = "write 100ms or more; 5s is usual";
     told.error_if(cache.max_staleness.0 < least, "check.cache.max_staleness", "the log can't be read that often", fix);
     let outage = cache.max_staleness_on_error;
+    let bounds = [
+        ("check.cache.max_staleness", cache.max_staleness, "5s"),
+        ("check.cache.max_staleness_on_error", outage, "30s"),
+    ];
+    for (key, bound, usual) in bounds {
+        told.warn_if(
+            bound.0 > LONG_UNSEEN,
+            key,
+            format!("for {bound} a checker that is cut off would let ended sessions pass"),
+            format!("{usual} is usual"),
+        );
+    }
     told.pair_if(
         !outage.0.is_zero() && outage < cache.max_staleness,
         "check.cache.max_staleness_on_error",
@@ -357,7 +390,18 @@ fn store_hosts(url: &str) -> Result<Vec<String>, String> {
         }
         hosts.push(host.to_owned());
     }
-    if hosts.is_empty() { Err("it names no host".into()) } else { Ok(hosts) }
+    if hosts.is_empty() {
+        return Err("it names no host".into());
+    }
+    let mut path = parsed.path_segments().into_iter().flatten().filter(|part| !part.is_empty());
+    if path.next().is_some_and(|number| number.parse::<u8>().is_err()) || path.next().is_some() {
+        return Err("its path must be the number of a database, such as /0".into());
+    }
+    let names_service = parsed.query_pairs().any(|(name, value)| name == "sentinelServiceName" && !value.is_empty());
+    if parsed.scheme().ends_with("-sentinel") && !names_service {
+        return Err("it does not name what the sentinels watch".into());
+    }
+    Ok(hosts)
 }
 
 fn is_loopback(address: &str) -> bool {

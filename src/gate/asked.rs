@@ -1,8 +1,7 @@
 //! The original request as a proxy told it, and how its headers are read: once, or not at all (SEC-P1).
 
 use http::header::HOST;
-use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method, Request, Uri};
 
 use crate::check::host;
 
@@ -10,6 +9,20 @@ pub(super) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-for
 pub(super) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static X_DOORWARD_ROUTE: HeaderName = HeaderName::from_static("x-doorward-route");
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The check's own head, borrowed: most are answered without taking the request apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head<'a> {
+    pub(super) method: &'a Method,
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn of<B>(request: &'a Request<B>) -> Self {
+        Self { method: request.method(), uri: request.uri(), headers: request.headers() }
+    }
+}
 
 /// What a check is about.
 #[derive(Clone, Copy, Debug)]
@@ -59,11 +72,11 @@ pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
 }
 
 /// The check's own host: one `Host` line, or HTTP/2's `:authority`; both only if they agree.
-pub(super) fn own_host(parts: &Parts) -> Option<&str> {
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    match (authority, parts.headers.contains_key(HOST)) {
+pub(super) fn own_host<'a>(head: &Head<'a>) -> Option<&'a str> {
+    let authority = head.uri.authority().map(http::uri::Authority::as_str);
+    match (authority, head.headers.contains_key(HOST)) {
         (Some(authority), false) => Some(authority),
-        (authority, _) => only(&parts.headers, &HOST).filter(|host| authority.is_none_or(|it| it == *host)),
+        (authority, _) => only(head.headers, &HOST).filter(|host| authority.is_none_or(|it| it == *host)),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue as Pair, HeaderValueOption, address, socket_address};
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
@@ -23,7 +23,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use prost::Message;
 use tonic::Code;
-use tracing::Instrument;
 
 use crate::check::identity::Identity;
 use crate::check::{Decision, Denial};
@@ -31,9 +30,9 @@ use crate::fault::Fault;
 use crate::gate::asked::Asked;
 use crate::gate::body::Body;
 use crate::gate::credential::other_cookies;
+use crate::gate::decide::{Told, Visit};
 use crate::gate::reply::{self, X_DOORWARD_REASON};
-use crate::gate::{Door, Inner, Link, frame, is_over_limits, trace};
-use crate::listen::client::client_address;
+use crate::gate::{Inner, Link, frame, is_over_limits};
 use crate::listen::peer::Peer;
 
 pub(super) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -57,8 +56,7 @@ static READ: [HeaderName; 7] = [
 ];
 
 impl Inner {
-    pub(super) async fn answer_grpc(&self, link: Link, request: Request<Incoming>) -> Response<Body> {
-        let began = Instant::now();
+    pub(super) async fn answer_grpc(&self, visit: &Visit, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         if !frame::is_grpc(&parts.headers) {
             return reply::unknown_endpoint();
@@ -73,48 +71,45 @@ impl Inner {
             }
         };
         let attributes = attributes.unwrap_or_default();
-        let told = Told::by(&attributes);
-        if !link.trusted {
-            reply::warn_of_untrusted_peer(&link.peer);
+        let said = Said::by(&attributes);
+        let Link { peer, trusted } = visit.link;
+        if !trusted {
+            reply::warn_of_untrusted_peer(&peer);
         }
-        let counts = link.trusted && !is_over_limits(&parts.extensions);
-        let asked = told.as_ref().filter(|_| counts).and_then(Told::asked);
-        let empty = HeaderMap::new();
-        let headers = told.as_ref().map_or(&empty, |told| &told.headers);
-        let client = self.client(link, &attributes, headers);
-        let left = budget.map(|budget| budget.saturating_sub(began.elapsed()));
-        // Envoy puts its own span, where it makes one, on the call itself.
-        let span = trace::begin(Door::EnvoyGrpc, link, &parts.headers);
-        let decision = self.decide(asked.as_ref(), headers, client, left).instrument(span.clone()).await;
-        trace::end(&span, &decision);
-        self.tally.count(Door::EnvoyGrpc, &decision, began);
+        let counts = trusted && !is_over_limits(&parts.extensions);
+        let none = HeaderMap::new();
+        let told = Told {
+            asked: said.as_ref().filter(|_| counts).and_then(Said::asked),
+            headers: said.as_ref().map_or(&none, |said| &said.headers),
+            // What Envoy saw as its peer stands where our own peer stands on HTTP; Envoy itself must be trusted first.
+            source: if trusted { source(&attributes) } else { peer },
+            trusted: &self.trusted,
+        };
+        let decision = match self.decide_now(visit, &told) {
+            Some(decision) => decision,
+            None => {
+                let left = budget.map(|budget| budget.saturating_sub(visit.began.elapsed()));
+                self.decide(visit, &told, left).await
+            }
+        };
         frame::answer(&match &decision {
             Decision::Allow(identity) => {
                 let remove = self.removal.names(|| self.checks.header_names(), identity.as_deref());
-                allowed(identity.as_deref(), remove, other_cookies(headers, &self.cookie))
+                allowed(identity.as_deref(), remove, other_cookies(told.headers, &self.cookie))
             }
-            Decision::Deny(denial) => denied(*denial, self.sign_in(*denial, asked.as_ref(), headers, false)),
+            Decision::Deny(denial) => denied(*denial, self.sign_in(*denial, &told, false)),
         })
-    }
-
-    /// What Envoy saw as its peer stands where our own peer stands on HTTP; Envoy itself must be trusted first.
-    fn client(&self, link: Link, attributes: &AttributeContext, headers: &HeaderMap) -> Option<IpAddr> {
-        if !link.trusted {
-            return link.peer.ip();
-        }
-        let source = source(attributes).map_or(Peer::Unix, |ip| Peer::Tcp(SocketAddr::new(ip, 0)));
-        client_address(&source, &self.trusted, headers)
     }
 }
 
-/// What a `CheckRequest` tells.
-struct Told<'a> {
+/// What a `CheckRequest` says.
+struct Said<'a> {
     http: &'a HttpRequest,
     headers: HeaderMap,
     route: Option<&'a str>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> Said<'a> {
     /// `None` without an HTTP request, or with bytes that no header can hold.
     fn by(attributes: &'a AttributeContext) -> Option<Self> {
         let http = attributes.request.as_ref()?.http.as_ref()?;
@@ -146,13 +141,15 @@ fn add(headers: &mut HeaderMap, name: &str, value: &[u8]) -> Option<()> {
     Some(())
 }
 
-fn source(attributes: &AttributeContext) -> Option<IpAddr> {
-    match attributes.source.as_ref()?.address.as_ref()?.address.as_ref()? {
+/// Envoy's peer; as a Unix socket's where it is no address.
+fn source(attributes: &AttributeContext) -> Peer {
+    let address = || match attributes.source.as_ref()?.address.as_ref()?.address.as_ref()? {
         address::Address::SocketAddress(socket) if socket.port_specifier.as_ref().is_none_or(is_number) => {
             socket.address.parse().ok()
         }
         _ => None,
-    }
+    };
+    address().map_or(Peer::Unix, |ip: IpAddr| Peer::Tcp(SocketAddr::new(ip, 0)))
 }
 
 fn is_number(port: &socket_address::PortSpecifier) -> bool {

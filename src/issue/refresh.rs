@@ -7,6 +7,7 @@
 
 use crate::audit::Event;
 use crate::fault::{Fault, Kind};
+use crate::issue::turns::Overloaded;
 use crate::issue::{Call, Issuer, TokenPair};
 use crate::state::{Cause, Device, Rotation, Session, StateError};
 use crate::token::jwt::SignError;
@@ -29,6 +30,8 @@ pub enum RefreshError {
     Reused,
     #[error("the token store has lost the session's last rotations")]
     Lost,
+    #[error("the issuer is overloaded")]
+    Overloaded(#[from] Overloaded),
     #[error("the session could not be rotated")]
     State(#[from] StateError),
     #[error("the account could not be read")]
@@ -40,13 +43,10 @@ pub enum RefreshError {
 impl Fault for RefreshError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Forged(_)
-            | Self::Unknown
-            | Self::NoAccount
-            | Self::OtherDevice
-            | Self::Reused
-            | Self::Lost => Kind::Unauthenticated,
-            Self::State(_) | Self::Users(_) | Self::Sign(_) => Kind::Unavailable,
+            Self::Forged(_) | Self::Unknown | Self::NoAccount | Self::OtherDevice | Self::Reused | Self::Lost => {
+                Kind::Unauthenticated
+            }
+            Self::Overloaded(_) | Self::State(_) | Self::Users(_) | Self::Sign(_) => Kind::Unavailable,
         }
     }
 
@@ -57,7 +57,7 @@ impl Fault for RefreshError {
             Self::OtherDevice => "device_changed",
             Self::Reused => "refresh_reused",
             Self::Lost => "session_lost",
-            Self::State(_) | Self::Users(_) | Self::Sign(_) => "unavailable",
+            Self::Overloaded(_) | Self::State(_) | Self::Users(_) | Self::Sign(_) => "unavailable",
         }
     }
 }
@@ -152,10 +152,17 @@ impl Issuer {
         known: Known,
         call: &Call,
     ) -> Result<(TokenPair, &'static str), RefreshError> {
+        self.parts.signer.ready(self.parts.clock.now())?;
         let RefreshToken { sid, generation, salt } = &shown;
+        let _turn = self.turns.take().await?;
+        let mut expected = self.expect(sid);
         let (mut session, how) = match self.parts.sessions.rotate(sid, *generation, &salt.digest(), &self.rules).await? {
             Rotation::Rotated(session) => (session, "rotated"),
-            Rotation::Repeated(session) => (session, "repeated"),
+            Rotation::Repeated(session) => {
+                // How long it may stay idle is not told: it was rotated a while ago.
+                expected = None;
+                (session, "repeated")
+            }
             Rotation::CaughtUp(session) => (session, "caught_up"),
             Rotation::Unknown => return Err(RefreshError::Unknown),
             Rotation::Expired { subject } => {
@@ -180,7 +187,7 @@ impl Issuer {
                 _ => self.roles_today(&session, call).await?,
             };
         }
-        let pair = self.mint(&session, shown, &known.changed)?;
+        let pair = self.mint(&session, shown, &known.changed, expected)?;
         let subject = Some(session.holder.subject.as_str());
         self.record(call, Event::SessionRenewed, subject, Some(sid), how);
         if !known.changed.is_empty() {

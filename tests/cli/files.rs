@@ -16,7 +16,7 @@ fn config_check_finds_every_file_that_serve_can_not_use() {
     let told = [
         "doorward.yaml:1:42: auth.trusted_login.caller_keys_file: callers:1: the key has fewer than 32 characters\n    fix: ",
         "doorward.yaml:2:21: keys.secret_file: secret: can't be read",
-        "doorward.yaml:3:14: state.url: this is no URL: invalid port number\n    fix: ",
+        "doorward.yaml:3:14: state.url: this is no URL of a store: invalid port number\n    fix: ",
         "state.ca_file: ca.pem: ",
         "issuers[0].jwks_file: jwks.json: ",
     ];

@@ -64,7 +64,7 @@ impl Book {
 impl Checks for Book {
     fn check_cached(&self, request: &CheckRequest<'_>) -> Option<Decision> {
         let CheckRequest { method, host, target, route, client, request_id, .. } = request;
-        let client = client.map(|ip| ip.to_string());
+        let client = client.address().map(|ip| ip.to_string());
         let line = format!(
             "{method} {host} {target} {} {} {}",
             route.unwrap_or("-"),

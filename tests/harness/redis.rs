@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -127,8 +127,17 @@ impl RedisServer {
         self.port
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("redis://:{PASSWORD_IN_URL}@127.0.0.1:{}", self.port)
+        self.url_by(self.address())
+    }
+
+    /// By way of a relay.
+    pub(crate) fn url_by(&self, relay: SocketAddr) -> String {
+        format!("redis://:{PASSWORD_IN_URL}@{relay}")
     }
 
     pub(crate) fn url_as(&self, user: &str, password: &str) -> String {
@@ -184,6 +193,30 @@ impl RedisServer {
         self.run();
     }
 
+    /// Starts it again, without waiting until it has loaded what it had kept.
+    pub(crate) fn restart_without_waiting(&mut self) {
+        self.kill();
+        self.spawn();
+    }
+
+    pub(crate) fn wait_loaded(&self) {
+        self.wait_until("redis-server has loaded", || self.cli(&["PING"]) == "PONG");
+    }
+
+    /// A replica that hears no more of its primary: what is written from now on it never sees.
+    pub(crate) fn stop_following(&self, primary: &Self) {
+        assert_eq!(self.cli(&["CONFIG", "SET", "masterauth", "wrong"]), "OK");
+        primary.cli(&["CLIENT", "KILL", "TYPE", "replica"]);
+        self.wait_until("it has lost its primary", || {
+            self.cli(&["INFO", "replication"]).contains("master_link_status:down")
+        });
+    }
+
+    /// So that it can follow another one.
+    pub(crate) fn may_follow_again(&self) {
+        assert_eq!(self.cli(&["CONFIG", "SET", "masterauth", PASSWORD]), "OK");
+    }
+
     /// Writes what it has to a dump that `restore` goes back to. For a server started with `--appendonly no`.
     pub(crate) fn back_up(&self) {
         assert_eq!(self.cli(&["SAVE"]), "OK");
@@ -221,6 +254,12 @@ impl RedisServer {
     }
 
     fn run(&mut self) {
+        self.spawn();
+        self.wait_loaded();
+    }
+
+    /// Returns once it listens.
+    fn spawn(&mut self) {
         let child = Command::new(&self.program)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--unixsocket", &self.socket().display().to_string(), "--unixsocketperm", "700"])
@@ -236,7 +275,6 @@ impl RedisServer {
         self.child = Some(child);
         let port = self.port;
         self.wait_until("redis-server listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        self.wait_until("redis-server has loaded", || self.cli(&["PING"]) == "PONG");
     }
 }
 

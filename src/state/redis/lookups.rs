@@ -24,21 +24,13 @@ pub(super) async fn standing(link: &Link, question: &Question) -> Result<Standin
     match question {
         Question::Own { sid, jti, epoch } => {
             let (tag, session) = (sid.tag(), keys::session(sid));
-            let mut reply = pipelined(
-                link,
-                LOOKUP_BUDGET,
-                &[
-                    ("HMGET", vec![session.clone(), "x".into()]),
-                    ("PTTL", vec![session]),
-                    ("GET", vec![keys::epoch(tag)]),
-                    ("EXISTS", vec![keys::denied(tag, jti)]),
-                ],
-            )
-            .await?;
-            let ends = number(&reply.array()?.next()?)?;
-            let left = reply.int()?;
-            let today = number(&reply.next()?)?;
-            let denied = reply.int()? != 0;
+            let values = [keys::epoch(tag), keys::denied(tag, jti)];
+            let answers = link.run(LOOKUP_BUDGET, |wire| async move { wire.read(&session, "x", values).await }).await?;
+            let (fields, left, values) = answers;
+            let (mut fields, mut values) = (Reply::new(fields)?, Reply::new(values)?);
+            let (ends, left) = (number(&fields.next()?)?, integer(&left)?);
+            let today = number(&values.next()?)?;
+            let denied = !values.next()?.is_null();
             // A live session whose epoch is missing means that the store has lost something: then nothing is believed.
             // An epoch above the store's was handed out before a failover lost its last rise; the session decides.
             Ok(match (ends, today) {
@@ -154,6 +146,10 @@ fn number(value: &Value) -> Result<Option<u64>, StateError> {
         return Ok(None);
     }
     value.as_u64().map(Some).ok_or_else(|| StateError::Corrupt("text where a number was expected".into()))
+}
+
+fn integer(value: &Value) -> Result<i64, StateError> {
+    value.as_i64().ok_or_else(|| StateError::Corrupt("text where a number was expected".into()))
 }
 
 /// The reply of `TIME`: seconds and microseconds.
