@@ -89,6 +89,7 @@ impl SessionPlane {
             keys: Arc::new(move || published.ring().jwks(clock.now())),
             callers: ArcSwap::from_pointee(callers),
             proxies: ground.proxies.clone(),
+            dev,
         });
         let keys = Keys {
             signer,

@@ -130,7 +130,7 @@ pub(super) struct EventView {
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub async fn first(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn first(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
     let call = desk.call(&request);
     let FirstAdmin { secret, email, password } = members(request).await?;
     let made = desk.accounts()?.create_first_admin(&desk.first_admin, &secret, &email, &password, &call).await;
@@ -144,7 +144,7 @@ pub async fn first(State(desk): State<Arc<Desk>>, request: Request) -> Result<Re
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub async fn users(
+pub(super) async fn users(
     State(desk): State<Arc<Desk>>,
     query: Result<Query<ListUsers>, axum::extract::rejection::QueryRejection>,
     request: Request,
@@ -164,7 +164,7 @@ pub async fn users(
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub async fn create(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn create(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
     let call = desk.call(&request);
     let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
@@ -180,7 +180,7 @@ pub async fn create(State(desk): State<Arc<Desk>>, request: Request) -> Result<R
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub async fn user(
+pub(super) async fn user(
     State(desk): State<Arc<Desk>>,
     Path(id): Path<String>,
     request: Request,
@@ -198,7 +198,7 @@ pub async fn user(
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub async fn delete(
+pub(super) async fn delete(
     State(desk): State<Arc<Desk>>,
     Path(id): Path<String>,
     request: Request,
@@ -216,7 +216,7 @@ pub async fn delete(
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub async fn set_roles(
+pub(super) async fn set_roles(
     State(desk): State<Arc<Desk>>,
     Path(id): Path<String>,
     request: Request,
@@ -235,7 +235,7 @@ pub async fn set_roles(
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub async fn set_disabled(
+pub(super) async fn set_disabled(
     State(desk): State<Arc<Desk>>,
     Path(id): Path<String>,
     request: Request,
@@ -254,7 +254,7 @@ pub async fn set_disabled(
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub async fn sessions(
+pub(super) async fn sessions(
     State(desk): State<Arc<Desk>>,
     Path(id): Path<String>,
     request: Request,
@@ -273,7 +273,7 @@ pub async fn sessions(
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub async fn end_sessions(
+pub(super) async fn end_sessions(
     State(desk): State<Arc<Desk>>,
     Path(id): Path<String>,
     request: Request,
@@ -291,7 +291,7 @@ pub async fn end_sessions(
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub async fn end_session(
+pub(super) async fn end_session(
     State(desk): State<Arc<Desk>>,
     Path(id): Path<String>,
     request: Request,
@@ -309,7 +309,7 @@ pub async fn end_session(
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub async fn audit(
+pub(super) async fn audit(
     State(desk): State<Arc<Desk>>,
     query: Result<Query<ListEvents>, axum::extract::rejection::QueryRejection>,
     request: Request,

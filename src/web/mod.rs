@@ -6,6 +6,7 @@
 pub mod account;
 pub mod account_sessions;
 pub mod admin;
+mod api_page;
 pub mod body;
 mod limited;
 mod openapi;
@@ -61,6 +62,8 @@ pub struct Desk {
     /// Replaced when the configuration is reloaded.
     pub callers: ArcSwap<TrustedCallers>,
     pub proxies: TrustedProxies,
+    /// `--dev`: the page that shows the API is served.
+    pub dev: bool,
 }
 
 impl std::fmt::Debug for Desk {
