@@ -10,8 +10,12 @@ mod devices;
 mod harness;
 #[path = "accounts/limits.rs"]
 mod limits;
+#[path = "accounts/openapi.rs"]
+mod openapi;
 #[path = "accounts/password.rs"]
 mod password;
+#[path = "accounts/retention.rs"]
+mod retention;
 #[path = "accounts/service.rs"]
 mod service;
 #[path = "accounts/sessions.rs"]
