@@ -8,6 +8,7 @@ use crate::config::files::told_by_room;
 use crate::config::finding::{Finding, Severity};
 use crate::config::source::Sources;
 use crate::config::{Config, Inputs, Role};
+use crate::database::Engine;
 use crate::listen::address::Address;
 use crate::token::keys::Algorithm;
 
@@ -140,27 +141,11 @@ fn state(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
     if role == Role::Check {
         return;
     }
-    let database = config.users.url.as_str();
-    let scheme = database.split_once(':').map_or(database, |(scheme, _)| scheme);
-    let coming = ["postgres", "postgresql", "mysql", "mariadb"].contains(&scheme);
-    told.error_if(
-        scheme != "sqlite" && !coming,
-        "users.url",
-        "this is no database URL that is known",
-        "write sqlite:FILE",
-    );
-    let file = database.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
-    told.error_if(
-        file.is_some_and(|file| file.is_empty() || file.starts_with('?')),
-        "users.url",
-        "it names no file, so nothing would be kept",
-        "write sqlite:FILE",
-    );
-    let what = "this version keeps token state in SQL only with SQLite";
-    told.error_if(coming && sql, "users.url", what, "write sqlite:FILE, or set state.url to redis://…");
-    if coming && !sql && sources.is_set("users.url") {
-        told.0.push(Finding::new(Severity::Notice, "users.url", "not in effect in this version", ""));
-    }
+    let fix = "write sqlite:FILE, postgres://user:password@host/database or mysql://user:password@host/database";
+    told.error_if(Engine::of(&config.users.url).is_none(), "users.url", "this is no database URL that is known", fix);
+    let file = config.users.url.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
+    let nowhere = file.is_some_and(|file| file.is_empty() || file.starts_with('?'));
+    told.error_if(nowhere, "users.url", "it names no file, so nothing would be kept", "write sqlite:FILE");
     told.error_if(config.users.pool == 0, "users.pool", "0 connections reach nothing", "write 1 or more");
 }
 

@@ -85,7 +85,7 @@ fn keep_to_ourselves(file: &Path) {
 
 async fn postgres(options: PgConnectOptions, most: u32) -> Result<sqlx::PgPool, DatabaseError> {
     let pool = PgPoolOptions::new().acquire_timeout(WAIT).max_connections(most).connect_lazy_with(options);
-    first(|| pool.acquire()).await?;
+    first(&pool).await?;
     Ok(pool)
 }
 
@@ -98,15 +98,15 @@ async fn mysql(options: MySqlConnectOptions, most: u32) -> Result<sqlx::MySqlPoo
         )
     });
     let pool = pool.connect_lazy_with(options);
-    first(|| pool.acquire()).await?;
+    first(&pool).await?;
     Ok(pool)
 }
 
 /// Makes the first connection, to tell at start what is wrong.
-async fn first<C>(acquire: impl AsyncFn() -> Result<C, Error>) -> Result<(), DatabaseError> {
+async fn first<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Result<(), DatabaseError> {
     let begun = tokio::time::Instant::now();
     loop {
-        match acquire().await {
+        match pool.acquire().await {
             Ok(_) => return Ok(()),
             Err(Error::Io(_) | Error::PoolTimedOut) if begun.elapsed() < FIRST_WAIT => {
                 tokio::time::sleep(WAIT / 5).await;

@@ -20,7 +20,7 @@ const KEEP: Duration = Duration::from_secs(24 * 3600);
 const AT_ONCE: i64 = 1000;
 
 /// Makes the store's one row where it is missing: which store this is, and since when.
-pub(super) async fn begin_store(database: &Database) -> Result<(), StateError> {
+pub(super) async fn begin_store(database: &Database) -> Result<(), sqlx::Error> {
     let now = database.now().await?;
     query(
         "INSERT INTO state_store (only_row, id, began_seconds, log_trimmed, log_end) VALUES (1, ?, ?, 0, 0) \

@@ -26,7 +26,7 @@ use super::{
     Standing, StateError, StoreHealth, Written,
 };
 use crate::clock::{Clock, Millis, SystemClock, Timestamp};
-use crate::database::Database;
+use crate::database::{self, Database, DatabaseError};
 use crate::metrics::Metrics;
 use crate::secret::Digest;
 use crate::token::{Generation, SessionId, SubjectTag, TokenId};
@@ -56,11 +56,17 @@ impl fmt::Debug for SqlState {
 }
 
 impl SqlState {
-    /// Keeps token state in this database.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn new(database: Database, metrics: Arc<Metrics>) -> Result<Self, StateError> {
+    /// Opens the database of these settings and keeps token state in it.
+    pub async fn open(
+        settings: &database::Settings,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, DatabaseError> {
+        Self::new(database::open(settings, clock).await?, metrics).await.map_err(DatabaseError::Open)
+    }
+
+    /// Keeps token state in a database that is open already.
+    pub async fn new(database: Database, metrics: Arc<Metrics>) -> Result<Self, sqlx::Error> {
         log::begin_store(&database).await?;
         let following = Following::start(&database);
         Ok(Self { database, following, purged: AtomicU64::new(0), observer: Observer::new(metrics) })
