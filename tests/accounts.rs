@@ -5,6 +5,8 @@
 
 #[path = "accounts/admin.rs"]
 mod admin;
+#[path = "accounts/commands.rs"]
+mod commands;
 #[path = "accounts/devices.rs"]
 mod devices;
 mod harness;

@@ -396,7 +396,8 @@ fn each_step_of_a_session_asks_redis_once_and_a_check_of_what_was_just_minted_no
         return;
     }
     let redis = RedisServer::start();
-    let doorward = Doorward::start(json!({"state": {"url": redis.url()}, "check": {"cache": {"activity_interval": "1h"}}}));
+    let doorward =
+        Doorward::start(json!({"state": {"url": redis.url()}, "check": {"cache": {"activity_interval": "1h"}}}));
     // Another user first: the server learns each script at its first use.
     let other = Pair::of(&doorward.refresh(&doorward.login(2).refresh));
     assert_eq!(doorward.logout(&other.access).status, 200);

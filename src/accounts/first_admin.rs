@@ -8,8 +8,8 @@ use super::admin::ADMIN;
 use super::{AccountError, Accounts, read};
 use crate::audit::Event;
 use crate::issue::Call;
-use crate::token::keys::files;
 use crate::secret::{base64url, constant_time_eq, random_bytes};
+use crate::token::keys::files;
 use crate::users::{User, UserError, Users};
 
 /// The file's name, in `keys.dir`.

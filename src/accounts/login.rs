@@ -33,7 +33,8 @@ impl Accounts {
         let suspect = Suspect { account: &email, known: self.known_session(known, found.as_ref()) };
         note(call, limits.account(suspect).await)?;
         let open = limits.may_guess(suspect).await;
-        let kept = found.as_ref().filter(|found| open && !found.user.disabled).and_then(|found| found.password.as_ref());
+        let kept =
+            found.as_ref().filter(|found| open && !found.user.disabled).and_then(|found| found.password.as_ref());
         let verdict = self.parts.passwords.verify(&password, kept.map(PasswordHash::as_str)).await?;
         let (Some(found), Some(kept), Verdict::Right | Verdict::RightWith { .. }) = (&found, kept, &verdict) else {
             let subject = found.as_ref().map(|found| found.user.id.as_str());

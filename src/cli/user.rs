@@ -137,17 +137,20 @@ pub(super) struct SetPassword {
 /// Shows an account's roles, or sets them
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  doorward user roles alice@example.com                      shows them
-  doorward user roles alice@example.com --set editor,admin   sets all of them
-  doorward user roles alice@example.com --set ''             takes all away")]
+  doorward user roles alice@example.com                 shows them
+  doorward user roles alice@example.com editor admin    gives it these, and no others
+  doorward user roles alice@example.com --none          takes all away")]
 pub(super) struct Roles {
     #[command(flatten)]
     config: ConfigArgs,
     /// Its address or id
     user: String,
-    /// The roles it has from now on, with commas between
-    #[arg(long, value_name = "ROLES")]
-    set: Option<String>,
+    /// The roles it has from now on
+    #[arg(value_name = "ROLE")]
+    roles: Vec<String>,
+    /// It has no role from now on
+    #[arg(long, conflicts_with = "roles")]
+    none: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -180,10 +183,7 @@ impl UserCommand {
 }
 
 /// Does it as an administrator who needs no account.
-fn administrate<T>(
-    args: &ConfigArgs,
-    work: impl AsyncFnOnce(&Admin<'_>) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
+fn administrate<T>(args: &ConfigArgs, work: impl AsyncFnOnce(&Admin<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let config: Config = args.load(Role::Issuer)?.config;
     let _log = parts::log_audit(&config)?;
     block_on(async {
@@ -224,7 +224,8 @@ impl Add {
 
 impl List {
     fn run(self) -> Outcome {
-        let page = Page { after: None, limit: self.limit, search: self.search.as_ref().map(|part| part.to_lowercase()) };
+        let page =
+            Page { after: None, limit: self.limit, search: self.search.as_ref().map(|part| part.to_lowercase()) };
         let users = administrate(&self.config, async |admin| admin.users(&page).await.map_err(told))?;
         match self.output.output {
             Format::Json => terminal::print_json(&users.iter().map(as_json).collect())?,
@@ -280,14 +281,10 @@ impl SetPassword {
 
 impl Roles {
     fn run(self) -> Outcome {
-        let named = |set: &String| set.split(',').map(str::trim).filter(|role| !role.is_empty()).map(str::to_owned).collect();
-        let roles: Option<Vec<String>> = self.set.as_ref().map(named);
+        let set = self.none || !self.roles.is_empty();
         let user = administrate(&self.config, async |admin| {
             let user = find(admin, &self.user).await?;
-            match roles {
-                Some(roles) => admin.set_roles(&user.id, roles).await.map_err(told),
-                None => Ok(user),
-            }
+            if set { admin.set_roles(&user.id, self.roles.clone()).await.map_err(told) } else { Ok(user) }
         })?;
         match self.output.output {
             Format::Json => terminal::print_json(&user.roles.clone().into())?,
@@ -328,7 +325,11 @@ impl PasswordArgs {
                 line(text)
             }
         };
-        if password.is_empty() { bail!("give the password on standard input, or say --no-password") } else { Ok(password) }
+        if password.is_empty() {
+            bail!("give the password on standard input, or say --no-password")
+        } else {
+            Ok(password)
+        }
     }
 }
 

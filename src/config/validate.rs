@@ -6,7 +6,6 @@ use crate::check::headers::HeaderPlan;
 use crate::check::policy::Policy;
 use crate::config::files::told_by_room;
 use crate::config::finding::{Finding, Severity};
-use crate::config::source::Sources;
 use crate::config::{Config, Inputs, Role};
 use crate::database::Engine;
 use crate::listen::address::Address;
@@ -16,7 +15,7 @@ use crate::token::keys::Algorithm;
 const LONG_UNSEEN: Duration = Duration::from_secs(600);
 
 /// Everything wrong with the configuration for what it is to do.
-pub(super) fn all(config: &Config, inputs: &Inputs, sources: &Sources) -> Vec<Finding> {
+pub(super) fn all(config: &Config, inputs: &Inputs) -> Vec<Finding> {
     let (role, mut told) = (inputs.role, Told::default());
     if role != Role::Check {
         issuer_side(config, inputs.dev, &mut told);
@@ -24,7 +23,7 @@ pub(super) fn all(config: &Config, inputs: &Inputs, sources: &Sources) -> Vec<Fi
     if role != Role::Issuer {
         check_side(config, inputs, &mut told);
     }
-    common(config, role, sources, &mut told);
+    common(config, role, &mut told);
     told.0
 }
 
@@ -52,7 +51,7 @@ impl Told {
     }
 }
 
-fn common(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
+fn common(config: &Config, role: Role, told: &mut Told) {
     let listen = &config.listen;
     let doors = [
         ("listen.public", &listen.public, role != Role::Check),
@@ -87,7 +86,7 @@ fn common(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
         "this is not an http or https URL",
         fix,
     );
-    state(config, role, sources, told);
+    state(config, role, told);
     told.error_if(
         config.shutdown.finish.0.is_zero(),
         "shutdown.finish",
@@ -96,7 +95,7 @@ fn common(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
     );
 }
 
-fn state(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
+fn state(config: &Config, role: Role, told: &mut Told) {
     const STORES: [&str; 8] =
         ["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster", "unix", "valkey"];
     let url = config.state.url.as_str();
@@ -205,10 +204,20 @@ fn passwords(config: &Config, told: &mut Told) {
         "at these costs a stolen database of passwords is soon guessed",
         "write {memory: 19MiB, passes: 2}, {memory: 46MiB, passes: 1} or more",
     );
-    told.error_if(memory > 4 << 30 || passes > 1000, "auth.passwords.argon2", "no login would come to its end", "write {memory: 19MiB, passes: 2}");
+    told.error_if(
+        memory > 4 << 30 || passes > 1000,
+        "auth.passwords.argon2",
+        "no login would come to its end",
+        "write {memory: 19MiB, passes: 2}",
+    );
     let length = usize::from(passwords.min_length);
     told.error_if(length < 8, "auth.passwords.min_length", "shorter passwords are guessed", "write 8 or more");
-    told.error_if(length > 64, "auth.passwords.min_length", "many could not choose one", "write 64 or less; 15 is plenty");
+    told.error_if(
+        length > 64,
+        "auth.passwords.min_length",
+        "many could not choose one",
+        "write 64 or less; 15 is plenty",
+    );
     told.error_if(passwords.concurrency == 0, "auth.passwords.concurrency", "0 threads hash nothing", "write 2");
     let lockout = &config.limits.lockout;
     told.error_if(

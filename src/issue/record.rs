@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Event;
+use crate::clock::Millis;
 use crate::issue::Call;
 use crate::state::{Cause, Device, Session};
-use crate::clock::Millis;
 use crate::token::{HolderKind, SessionId};
 use crate::users::audit_tail::{AuditTail, NewLine};
 use crate::users::history::{History, OpenedSession};

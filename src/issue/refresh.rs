@@ -156,7 +156,8 @@ impl Issuer {
         let RefreshToken { sid, generation, salt } = &shown;
         let _turn = self.turns.take().await?;
         let mut expected = self.expect(sid);
-        let (mut session, how) = match self.parts.sessions.rotate(sid, *generation, &salt.digest(), &self.rules).await? {
+        let (mut session, how) = match self.parts.sessions.rotate(sid, *generation, &salt.digest(), &self.rules).await?
+        {
             Rotation::Rotated(session) => (session, "rotated"),
             Rotation::Repeated(session) => {
                 // How long it may stay idle is not told: it was rotated a while ago.

@@ -42,11 +42,7 @@ pub async fn list(State(desk): State<Arc<Desk>>, request: Request) -> Result<Res
     (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "rate_limited; see Retry-After"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
 ))]
-pub async fn end(
-    State(desk): State<Arc<Desk>>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Result<Response, Problem> {
+pub async fn end(State(desk): State<Arc<Desk>>, Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
     let call = desk.call(&request);
     let (accounts, caller) = desk.account_call(request.headers()).await?;
     accounts.end_session(&caller, &id, &call).await.map_err(|error| Problem::account(&error))?;

@@ -342,6 +342,7 @@ fn named(id: &str) -> Result<UserId, Problem> {
 }
 
 fn asked<T>(query: Result<Query<T>, axum::extract::rejection::QueryRejection>) -> Result<T, Problem> {
-    let Query(asked) = query.map_err(|_| Problem::malformed("A parameter of the query is unknown or of the wrong kind."))?;
+    let Query(asked) =
+        query.map_err(|_| Problem::malformed("A parameter of the query is unknown or of the wrong kind."))?;
     Ok(asked)
 }

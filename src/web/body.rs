@@ -28,8 +28,9 @@ pub(super) trait Members: DeserializeOwned {
 /// Reads the body's object.
 pub(super) async fn members<T: Members>(request: Request) -> Result<T, Problem> {
     let object = object(request).await?;
-    serde_json::from_value(Value::Object(object))
-        .map_err(|_| Problem::malformed(format!("The body must be one JSON object with {}, and nothing else.", T::SHAPE)))
+    serde_json::from_value(Value::Object(object)).map_err(|_| {
+        Problem::malformed(format!("The body must be one JSON object with {}, and nothing else.", T::SHAPE))
+    })
 }
 
 /// The one member that the body's object must have, and may have.

@@ -125,7 +125,8 @@ impl Desk {
     async fn plain(&self, call: &Call) -> Result<(), Problem> {
         let Some(limits) = &self.limits else { return Ok(()) };
         let counted = limits.plain(call.client).await;
-        if let Some(standing) = counted.as_ref().map_or_else(|Limited(standing)| Some(*standing), |standing| *standing) {
+        if let Some(standing) = counted.as_ref().map_or_else(|Limited(standing)| Some(*standing), |standing| *standing)
+        {
             let _ = call.limit.set(standing);
         }
         let detail = "Tried too often; the Retry-After header says when to try again.";

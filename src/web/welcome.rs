@@ -46,9 +46,7 @@ pub async fn health(State(desk): State<Arc<Desk>>) -> Result<Response, Problem> 
     let well = found.iter().all(|(_, state)| state.is_ok());
     let told = |(name, state): (&'static str, Result<(), String>)| (name, state.err().unwrap_or_else(|| "ok".into()));
     let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = Health {
-        status: if well { "ok" } else { "unavailable" },
-        dependencies: found.into_iter().map(told).collect(),
-    };
+    let body =
+        Health { status: if well { "ok" } else { "unavailable" }, dependencies: found.into_iter().map(told).collect() };
     Ok((status, json_of(&body)).into_response())
 }

@@ -17,7 +17,8 @@ fn bound(store: Store, user_agent: &str, ip: &str, over: Value) -> Service {
 }
 
 fn sign_in(service: &Service) -> Tokens {
-    let request = login("alice@example.com", PASSWORD).header("User-Agent", "Firefox").header("X-Forwarded-For", "192.0.2.1");
+    let request =
+        login("alice@example.com", PASSWORD).header("User-Agent", "Firefox").header("X-Forwarded-For", "192.0.2.1");
     Tokens::of(&service.send(&request))
 }
 

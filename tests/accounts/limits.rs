@@ -71,7 +71,8 @@ fn strangers_lock_nobody_out_of_a_device_that_is_known(store: Store) {
 }
 
 fn each_endpoint_has_its_own_limit(store: Store) {
-    let limits = json!({"auth": "60/min", "refresh": "2/min", "sessions": "3/min", "profile": "4/min", "plain": "5/min"});
+    let limits =
+        json!({"auth": "60/min", "refresh": "2/min", "sessions": "3/min", "profile": "4/min", "plain": "5/min"});
     let service = Service::start_limited(store, json!({"limits": limits, "auth": {"refresh_grace": "30s"}}));
     service.register("alice@example.com");
     let (alice, other) = (service.login("alice@example.com"), service.login("alice@example.com"));

@@ -5,8 +5,8 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::harness::http::Request;
-use crate::service::{Service, Store};
 use crate::need;
+use crate::service::{Service, Store};
 
 #[test]
 fn the_description_names_every_endpoint_and_the_page_is_for_dev_only() {
@@ -15,7 +15,8 @@ fn the_description_names_every_endpoint_and_the_page_is_for_dev_only() {
     let api = reply.json();
     assert!(api["openapi"].as_str().unwrap().starts_with("3.1"), "{api}");
     let paths: Vec<_> = api["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-    for path in ["/auth/register", "/auth/login", "/auth/refresh", "/auth/logout", "/auth/logout-all", "/auth/sessions"] {
+    for path in ["/auth/register", "/auth/login", "/auth/refresh", "/auth/logout", "/auth/logout-all", "/auth/sessions"]
+    {
         assert!(paths.contains(&path), "{path}");
     }
     for path in ["/auth/sessions/{id}", "/auth/password", "/profile", "/", "/health", "/admin/users", "/admin/audit"] {
@@ -35,7 +36,10 @@ fn schemathesis_finds_no_answer_that_the_description_does_not_allow() {
         .args(["--header", &format!("Authorization: Bearer {}", admin.access)])
         .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "15", "--seed", "1", "--no-color"])
         // Ending the sessions that it asks with would leave nothing to ask.
-        .args(["--exclude-path-regex", "^/auth/logout|^/auth/password|^/admin/users/[^/]+/?(roles|disabled|sessions)?$"])
+        .args([
+            "--exclude-path-regex",
+            "^/auth/logout|^/auth/password|^/admin/users/[^/]+/?(roles|disabled|sessions)?$",
+        ])
         .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance"])
         .args(["--checks", "response_schema_conformance,negative_data_rejection,unsupported_method"])
         .current_dir(service.doorward.folder())

@@ -1,9 +1,12 @@
 //! A running service with accounts, and its clients.
 
+#![allow(unreachable_pub, reason = "a module of a test binary")]
+
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use crate::harness::databases::Server;
 use crate::harness::doorward::{Doorward, merge};
 use crate::harness::http::{Reply, Request};
 use crate::harness::redis::RedisServer;
@@ -17,6 +20,27 @@ pub enum Store {
     Sqlite,
     /// Users in SQLite, token state in Redis.
     SqliteAndRedis,
+    Postgres,
+    PostgresAndRedis,
+    MariaDb,
+}
+
+impl Store {
+    /// The setting for where users are; `None`, said aloud, where the server is not installed.
+    fn users(self) -> Option<Value> {
+        let server = match self {
+            Self::Sqlite | Self::SqliteAndRedis => return Some(json!({})),
+            Self::Postgres | Self::PostgresAndRedis => Server::Postgres,
+            Self::MariaDb => Server::MariaDb,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let url = runtime.block_on(server.database())?;
+        Some(json!({"users": {"url": url, "pool": 4}}))
+    }
+
+    const fn with_redis(self) -> bool {
+        matches!(self, Self::SqliteAndRedis | Self::PostgresAndRedis)
+    }
 }
 
 /// Declares each function as a test on each store.
@@ -28,6 +52,15 @@ macro_rules! on_every_store {
         }
         mod sqlite_and_redis {
             $(#[test] fn $test() { super::$test($crate::service::Store::SqliteAndRedis); })+
+        }
+        mod postgres {
+            $(#[test] fn $test() { super::$test($crate::service::Store::Postgres); })+
+        }
+        mod postgres_and_redis {
+            $(#[test] fn $test() { super::$test($crate::service::Store::PostgresAndRedis); })+
+        }
+        mod mariadb {
+            $(#[test] fn $test() { super::$test($crate::service::Store::MariaDb); })+
         }
     };
 }
@@ -44,7 +77,8 @@ impl Service {
     }
 
     pub fn start_with(store: Store, over: Value) -> Self {
-        let off = json!({"auth": "off", "refresh": "off", "sessions": "off", "profile": "off", "lockout": {"after": 0}});
+        let off =
+            json!({"auth": "off", "refresh": "off", "sessions": "off", "profile": "off", "lockout": {"after": 0}});
         let mut config = json!({"limits": off});
         merge(&mut config, over);
         Self::start_limited(store, config)
@@ -52,7 +86,9 @@ impl Service {
 
     /// With the limits that are usual.
     pub fn start_limited(store: Store, mut config: Value) -> Self {
-        let redis = (store == Store::SqliteAndRedis).then(RedisServer::start);
+        let users = store.users().expect("./test installs the database");
+        merge(&mut config, users);
+        let redis = store.with_redis().then(RedisServer::start);
         if let Some(redis) = &redis {
             merge(&mut config, json!({"state": {"url": redis.url()}}));
         }
@@ -113,10 +149,17 @@ impl Service {
         self.doorward.check(access).status
     }
 
+    /// The one-time secret of the first administrator.
+    pub fn first_secret(&self) -> String {
+        // Who answers has all that is made at the start.
+        assert_eq!(self.send(&Request::get("/")).status, 200);
+        let file = self.doorward.folder().join("keys/first-admin.secret");
+        std::fs::read_to_string(file).unwrap().trim().to_owned()
+    }
+
     /// Makes an administrator by the one-time secret, and signs in.
     pub fn administrator(&self) -> Tokens {
-        let secret = std::fs::read_to_string(self.doorward.folder().join("keys/first-admin.secret")).unwrap();
-        let body = json!({"secret": secret.trim(), "email": "root@example.com", "password": PASSWORD});
+        let body = json!({"secret": self.first_secret(), "email": "root@example.com", "password": PASSWORD});
         let reply = self.post("/admin/first", &body);
         assert_eq!(reply.status, 201, "{reply:?}");
         self.login("root@example.com")

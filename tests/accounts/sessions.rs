@@ -28,8 +28,14 @@ fn the_list_shows_ones_own_sessions_and_no_token(store: Store) {
     let mut members: Vec<_> = list[0].as_object().unwrap().keys().map(String::as_str).collect();
     members.sort_unstable();
     assert_eq!(members, ["created_at", "current", "device", "expires_at", "id", "ip", "last_seen_at"]);
-    assert_eq!((&list[0]["id"], &list[0]["device"], &list[0]["current"]), (&json!(first.sid()), &json!("Firefox 140"), &json!(false)));
-    assert_eq!((&list[1]["id"], &list[1]["ip"], &list[1]["current"]), (&json!(second.sid()), &json!("127.0.0.1"), &json!(true)));
+    assert_eq!(
+        (&list[0]["id"], &list[0]["device"], &list[0]["current"]),
+        (&json!(first.sid()), &json!("Firefox 140"), &json!(false))
+    );
+    assert_eq!(
+        (&list[1]["id"], &list[1]["ip"], &list[1]["current"]),
+        (&json!(second.sid()), &json!("127.0.0.1"), &json!(true))
+    );
     assert!(!reply.body.contains(&second.access) && !reply.body.contains("dwr_"));
 }
 
@@ -47,14 +53,16 @@ fn a_session_is_ended_by_put_and_by_delete_and_only_by_its_owner(store: Store) {
         assert_eq!(service.ask(method, &path, &alice.access).status, 200);
         assert_eq!(service.check(&other.access), 401);
         refused(&service.refresh(&other.refresh), 401, "invalid_token");
-        let bodies = [path.as_str(), &format!("/auth/sessions/{}", bob.sid()), "/auth/sessions/x", "/auth/sessions/%00"]
-            .map(|path| {
-                let reply = service.ask(method, path, &alice.access);
-                refused(&reply, 404, "session_not_found");
-                let mut body = reply.json();
-                body["request_id"] = json!(null);
-                body
-            });
+        let bodies =
+            [path.as_str(), &format!("/auth/sessions/{}", bob.sid()), "/auth/sessions/x", "/auth/sessions/%00"].map(
+                |path| {
+                    let reply = service.ask(method, path, &alice.access);
+                    refused(&reply, 404, "session_not_found");
+                    let mut body = reply.json();
+                    body["request_id"] = json!(null);
+                    body
+                },
+            );
         assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
     }
     assert_eq!((service.check(&alice.access), service.check(&bob.access)), (200, 200));

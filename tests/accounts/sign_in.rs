@@ -23,7 +23,10 @@ fn a_new_account_signs_in_and_is_let_pass(store: Store) {
     let registered = service.try_register("Alice@Example.com", PASSWORD);
     assert_eq!(registered.status, 201, "{registered:?}");
     let user = registered.json();
-    assert_eq!((user["email"].as_str(), &user["roles"], &user["confirmed"]), (Some("alice@example.com"), &json!([]), &json!(false)));
+    assert_eq!(
+        (user["email"].as_str(), &user["roles"], &user["confirmed"]),
+        (Some("alice@example.com"), &json!([]), &json!(false))
+    );
     assert!(user.get("access_token").is_none(), "registering opens no session");
     let first = service.login("alice@example.com");
     let claims = first.claims();
@@ -130,7 +133,8 @@ fn bodies_of_other_shapes_are_refused(store: Store) {
         let form = Request::new("POST", path).header("Content-Type", "application/x-www-form-urlencoded");
         refused(&service.send(&form.body("email=x")), 400, "malformed_request");
     }
-    for body in [json!({}), json!({"refresh_token": 1}), json!({"refresh": "x"}), json!({"refresh_token": "x", "y": 1})] {
+    for body in [json!({}), json!({"refresh_token": 1}), json!({"refresh": "x"}), json!({"refresh_token": "x", "y": 1})]
+    {
         refused(&service.post("/auth/refresh", &body), 400, "malformed_request");
     }
     refused(&service.refresh("dwr_forged"), 401, "invalid_token");
@@ -140,7 +144,8 @@ fn bodies_of_other_shapes_are_refused(store: Store) {
 #[test]
 fn weak_passwords_are_refused_with_the_reason() {
     let service = Service::start(Store::Sqlite);
-    for (password, reason) in [("seven77", "8 characters"), ("password1", "commonest"), ("gina.lovelace-9", "address")] {
+    for (password, reason) in [("seven77", "8 characters"), ("password1", "commonest"), ("gina.lovelace-9", "address")]
+    {
         let reply = service.try_register("gina.lovelace@example.com", password);
         refused(&reply, 400, "weak_password");
         assert!(reply.json()["detail"].as_str().unwrap().contains(reason), "{reply:?}");
@@ -165,7 +170,10 @@ fn unknown_wrong_disabled_and_passwordless_accounts_get_one_answer() {
     let admin = service.administrator();
     service.register("ivan@example.com");
     let disabled = service.register("judy@example.com");
-    assert_eq!(service.put(&format!("/admin/users/{disabled}/disabled"), &json!({"disabled": true}), &admin.access).status, 200);
+    assert_eq!(
+        service.put(&format!("/admin/users/{disabled}/disabled"), &json!({"disabled": true}), &admin.access).status,
+        200
+    );
     let body = json!({"email": "mallory@example.com"});
     assert_eq!(service.send(&Request::post("/admin/users", &body).bearer(&admin.access)).status, 201);
     let cases = [

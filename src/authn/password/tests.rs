@@ -20,7 +20,8 @@ fn email() -> Email {
 #[tokio::test]
 async fn a_hash_is_argon2id_with_a_salt_of_its_own_and_verifies() {
     let passwords = passwords();
-    let (one, other) = (passwords.hash(&password("rabbit-hole-7")).await, passwords.hash(&password("rabbit-hole-7")).await);
+    let (one, other) =
+        (passwords.hash(&password("rabbit-hole-7")).await, passwords.hash(&password("rabbit-hole-7")).await);
     let one = one.expect("a hash");
     assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
     assert_ne!(Ok(one.clone()), other);
@@ -52,7 +53,9 @@ async fn imported_bcrypt_hashes_verify_and_are_upgraded() {
         assert!(matches!(verdict, Ok(Verdict::RightWith { .. })), "{version}: {verdict:?}");
         assert_eq!(passwords.verify(&password("rabbit-hole-8"), Some(&kept)).await, Ok(Verdict::Wrong));
     }
-    for broken in ["$2b$31$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuuabcdefghijklm", "$2b$", "plain", "", "$argon2id$"] {
+    for broken in
+        ["$2b$31$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuuabcdefghijklm", "$2b$", "plain", "", "$argon2id$"]
+    {
         assert!(passwords.verify(&password("x"), Some(broken)).await.is_err(), "{broken}");
     }
 }
@@ -75,7 +78,9 @@ fn only_the_normal_form_of_a_password_is_touched() {
 fn short_common_and_telling_passwords_are_refused() {
     let passwords = passwords();
     let judge = |text: &str| passwords.judge(&password(text), &email());
-    for good in ["correct horse battery staple", "        x", "ふしぎの国のアリスと", "aaaaaaaaaaaaaaab", &"é".repeat(64)] {
+    for good in
+        ["correct horse battery staple", "        x", "ふしぎの国のアリスと", "aaaaaaaaaaaaaaab", &"é".repeat(64)]
+    {
         assert_eq!(judge(good), Ok(()), "{good}");
     }
     assert_eq!(judge("seven77"), Err(Unfit::Short(8)));

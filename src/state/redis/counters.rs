@@ -27,9 +27,7 @@ impl RedisState {
             .run(TRY, |wire| async move {
                 let wire = wire.client();
                 match wire.evalsha(script.sha(), key.clone(), args.clone()).await {
-                    Err(error) if error.details().starts_with("NOSCRIPT") => {
-                        wire.eval(script.text(), key, args).await
-                    }
+                    Err(error) if error.details().starts_with("NOSCRIPT") => wire.eval(script.text(), key, args).await,
                     answer => answer,
                 }
             })
