@@ -20,6 +20,7 @@ mod load;
 mod rows;
 mod table;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 /// The same allocator as doorward's: the floors are this very program.
@@ -49,10 +50,14 @@ fn main() -> ExitCode {
         return ExitCode::from(64);
     }
     let world = kit::world::World::new(quick);
+    let mut failed = 0;
     let mut table = table::Table::default();
     for row in rows::ALL.iter().filter(|row| names.is_empty() || names.contains(&row.name)) {
         println!("\n== {} ({})", row.what, row.name);
-        for line in (row.measure)(&world) {
+        // A row that can't be measured takes no other with it; what it met was printed.
+        let lines = catch_unwind(AssertUnwindSafe(|| (row.measure)(&world)));
+        failed += usize::from(lines.is_err());
+        for line in lines.unwrap_or_default() {
             println!("{line}");
             table.add(row.name, line);
         }
@@ -61,6 +66,10 @@ fn main() -> ExitCode {
     if names.is_empty() && !quick {
         table.write(world.rounds(), world.turn());
         println!("written to {}", table::FILE);
+    }
+    if failed > 0 {
+        println!("{failed} rows could not be measured: see above");
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }

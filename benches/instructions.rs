@@ -11,11 +11,14 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::doorward::Doorward;
+use crate::harness::http::Request;
 use crate::harness::tools;
 use crate::kit::questions::{Bearers, Calls};
 use crate::kit::world::World;
@@ -30,6 +33,7 @@ const ALLOWANCE: f64 = 1.03;
 /// So far below its budget, a kind's gain should be kept by a new one.
 const GAIN: f64 = 0.95;
 
+const PATIENCE: Duration = Duration::from_secs(180);
 const CHECKS: u64 = 2000;
 const TOKENS: usize = 100;
 
@@ -82,8 +86,8 @@ fn count(world: &World, valgrind: &Path) -> Vec<(&'static str, u64)> {
     ];
     // No debug events, and no housekeeping that falls into one window and not into the next.
     let config = world.checks("EdDSA", json!({"workers": 1, "logging": {"level": "error"}}));
-    let mut checker = Doorward::spawn_under(&wrapper, "check", config);
-    checker.wait_ready();
+    let checker = Doorward::spawn_under(&wrapper, "check", config);
+    wait_ready(&checker);
     let counter = Counter { pid: checker.process.id(), out, folder };
     let at = Address::Tcp(checker.check);
     vec![
@@ -91,6 +95,19 @@ fn count(world: &World, valgrind: &Path) -> Vec<(&'static str, u64)> {
         ("envoy-http", counter.each(&mut http1::open(&at, 1), &mut Bearers::by_envoy(&tokens))),
         ("envoy-grpc", counter.each(&mut grpc::open(&at, 1, 1), &mut Calls::new(&tokens))),
     ]
+}
+
+/// Valgrind is some fifty times slower than the processor.
+fn wait_ready(checker: &Doorward) {
+    let began = Instant::now();
+    loop {
+        let said = Request::get("/readyz").try_send(checker.ops);
+        match said {
+            Ok(reply) if reply.status == 200 => return,
+            said if began.elapsed() > PATIENCE => panic!("not ready: {said:?}\n{}", checker.process.output()),
+            _ => thread::sleep(Duration::from_millis(100)),
+        }
+    }
 }
 
 /// Asks the valgrind that a process runs under.
@@ -128,7 +145,7 @@ impl Counter {
         let newest = files.filter_map(|path| Some((numbered(&path)?, path))).max();
         let (_, path) = newest.unwrap_or_else(|| panic!("no dump beside {}", self.out.display()));
         let text = fs::read_to_string(path).expect("a dump");
-        let total = text.lines().find_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
+        let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
         total.and_then(|total| total.trim().parse().ok()).expect("a total")
     }
 }

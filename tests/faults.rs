@@ -7,6 +7,10 @@
 
 mod harness;
 
+#[path = "faults/clocks.rs"]
+mod clocks;
+#[path = "faults/cluster.rs"]
+mod cluster;
 #[path = "faults/cut.rs"]
 mod cut;
 #[path = "faults/failover.rs"]
@@ -27,3 +31,7 @@ mod reload;
 mod replies;
 #[path = "faults/scene.rs"]
 mod scene;
+#[path = "faults/sqlite.rs"]
+mod sqlite;
+#[path = "faults/versions.rs"]
+mod versions;

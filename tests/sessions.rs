@@ -374,6 +374,24 @@ fn a_refused_right_is_audited_with_its_path_and_rule_but_not_the_query() {
     assert!(!doorward.process.output().contains("canary"), "a query stands in the log");
 }
 
+// SEC-G3, SEC-C2
+#[test]
+fn a_cookie_that_another_site_sent_is_audited() {
+    let doorward = Doorward::start(json!({"check": {"cookie": "__Host-door"}}));
+    let request = Request::get("/check/nginx")
+        .header("X-Original-Method", "POST")
+        .header("X-Original-URI", "/pay?canary")
+        .header("Origin", "https://evil.test")
+        .header("Cookie", &format!("__Host-door={}", doorward.login(1).access));
+    assert_eq!(request.send(doorward.check).status, 403);
+    let told = |line: &str| line.contains("authz_fail") && line.contains(r#""outcome":"cross_site""#);
+    doorward.process.eventually("the audit event", || doorward.process.output().lines().any(told));
+    let log = doorward.process.output();
+    let event: Value = serde_json::from_str(log.lines().find(|line| told(line)).expect("an event")).expect("JSON");
+    assert_eq!((&event["subject"], &event["path"]), (&json!("1"), &json!("/pay")));
+    assert!(!log.contains("canary"), "a query stands in the log");
+}
+
 // SEC-G2
 #[test]
 fn no_user_id_forges_a_log_line() {

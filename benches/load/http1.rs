@@ -23,6 +23,19 @@ pub fn open(to: &Address, connections: usize) -> Vec<Line> {
     (0..connections).map(open).collect()
 }
 
+/// Opens many and asks once on each, some at a time: a connection that asks nothing for too long is closed.
+pub fn open_and_ask(to: &Address, connections: usize, script: &mut impl Script) -> Vec<Line> {
+    const AT_ONCE: usize = 500;
+    let mut lines = Vec::new();
+    while lines.len() < connections {
+        let mut some = open(to, AT_ONCE.min(connections - lines.len()));
+        let each = Until::Asked(some.len() as u64);
+        closed::run(&mut some, each, script);
+        lines.append(&mut some);
+    }
+    lines
+}
+
 /// Runs the script over so many connections of its own.
 pub fn run(to: &Address, connections: usize, until: Until, script: &mut impl Script) -> Tally {
     closed::run(&mut open(to, connections), until, script)

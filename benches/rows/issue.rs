@@ -37,6 +37,6 @@ pub fn measure(world: &World) -> Vec<Line> {
     lines
 }
 
-fn one(issuer: &Doorward, load: impl FnOnce() -> crate::load::Tally) -> Turn {
+fn one(issuer: &Doorward, load: impl FnMut() -> crate::load::Tally) -> Turn {
     turn(&[issuer.process.id()], load)
 }

@@ -7,7 +7,6 @@ use crate::harness::process::Process;
 use crate::kit::cost;
 use crate::kit::questions::Bearers;
 use crate::kit::world::{World, headers_of};
-use crate::load::closed::{self, Until};
 use crate::load::{Address, http1};
 use crate::table::{Line, Mark};
 
@@ -57,8 +56,7 @@ pub fn measure(world: &World) -> Vec<Line> {
 /// Bytes that each of so many connections adds, all of them kept open.
 fn each_connection(to: &Address, process: &Process, connections: usize, tokens: &[String]) -> f64 {
     let before = cost::resident_kib(process.id());
-    let mut lines = http1::open(to, connections);
-    closed::run(&mut lines, Until::Asked(connections as u64), &mut Bearers::by_nginx(tokens));
+    let _lines = http1::open_and_ask(to, connections, &mut Bearers::by_nginx(tokens));
     let grown = cost::resident_kib(process.id()).saturating_sub(before);
     grown as f64 * 1024.0 / connections as f64
 }

@@ -34,8 +34,7 @@ pub fn overload(world: &World) -> Vec<Line> {
     let at = Address::Tcp(checker.check);
     let tokens = world.new_tokens("EdDSA", first);
     let closed = http1::run(&at, 64, Until::Asked(first as u64 - 64), &mut Bearers::by_nginx(&tokens));
-    assert_eq!(closed.others, 0, "a closed loop is no overload");
-    let capacity = closed.per_second();
+    let capacity = (closed.answers - closed.others) as f64 / closed.took.as_secs_f64();
     let offered = 2.0 * capacity;
     let more = world.new_tokens("EdDSA", (offered * lasting.as_secs_f64() * 1.1) as usize + 1024);
     let offer = Offer { per_second: offered, lasting, connections: 1024 };

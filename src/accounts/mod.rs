@@ -24,7 +24,7 @@ use crate::issue::refresh::RefreshError;
 use crate::issue::{Call, Issuer};
 use crate::limit::{Limited, Limits, Standing};
 use crate::state::StateError;
-use crate::token::{Claims, SessionId};
+use crate::token::SessionId;
 use crate::users::audit_tail::AuditTail;
 use crate::users::history::History;
 use crate::users::{User, UserError, UserId, Users};
@@ -55,11 +55,10 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// `None` where the token is another issuer's or a plain session's.
-    pub fn of(claims: &Claims) -> Option<Self> {
-        let plain = claims.payload.contains_key("user_id");
-        let user = UserId::new(&claims.subject).filter(|_| claims.own && !plain)?;
-        Some(Self { user, sid: claims.sid? })
+    /// Of the session and the subject of a verified, living token that an account signed in for; `None` where the subject is
+    /// no user's id.
+    pub fn of(sid: SessionId, subject: &str) -> Option<Self> {
+        Some(Self { user: UserId::new(subject)?, sid })
     }
 }
 

@@ -20,11 +20,12 @@ use crate::config::{Config, Role};
 use crate::gate::{Gate, GateSettings};
 use crate::health::Health;
 use crate::listen::address::{Address, Listener};
+use crate::listen::cores::Cores;
 use crate::listen::drain::Drain;
 use crate::listen::limits::Limits;
 use crate::listen::peer::{Peer, TrustedProxies};
 use crate::listen::routed;
-use crate::listen::serve::{Drained, serve};
+use crate::listen::serve::{Drained, serve, serve_on};
 use crate::metrics::Metrics;
 use crate::ops;
 use crate::state::Lookups;
@@ -115,7 +116,11 @@ impl Running {
         if let Some(listener) = bound.check {
             let gate = Gate::new(checker.clone(), &ground.gate_settings(config), metrics, health.clone());
             let make = move |peer: &Peer| gate.on(peer);
-            serving.spawn(until_drained(serve(listener, Limits::check(), make, drain.clone())));
+            let cores = cores(config, role).context("threads")?;
+            let drain = drain.clone();
+            serving.spawn(async move {
+                until_drained(serve_on(&cores, listener, Limits::check(), make, drain)).await;
+            });
         }
         let mut session_plane = None;
         if let (Some(listener), Some(ring)) = (bound.public, ring) {
@@ -186,6 +191,12 @@ impl Ground {
             sign_in_url: config.check.sign_in_url.clone(),
         }
     }
+}
+
+/// Where checks are served. A sidecar has a core a worker. Beside a session plane they share its runtime, in which another
+/// thread takes over the checks that wait behind a signature.
+fn cores(config: &Config, role: Role) -> std::io::Result<Cores> {
+    if role == Role::Check { Cores::here_and_beside(config.threads()) } else { Ok(Cores::here()) }
 }
 
 fn verifier(config: &Config, ring: Option<&Arc<KeyRing>>) -> Result<Verifier> {

@@ -116,7 +116,7 @@ impl Lookup {
     ) -> Self {
         let counter = |result| metrics.cache_requests.with_label_values(&[result]);
         Self {
-            cache: Cache::new(settings),
+            cache: Cache::new(settings, clock.clone()),
             freshness: Freshness::default(),
             seen: Seen::default(),
             verifier,
@@ -144,14 +144,16 @@ impl Lookup {
         // Read before the cell is looked at: the follower writes in the other order, so what counts as fresh here has
         // ended all it had to.
         let log = self.freshness.staleness(monotonic).unwrap_or(Duration::MAX);
-        let Some(known) = self.cache.find(&digest) else { return Glance::Ask { token: digest, earlier: None } };
+        let Some(known) = self.cache.find(&digest, now) else { return Glance::Ask { token: digest, earlier: None } };
         if known.is_expired(now) {
             return Glance::Denied(Denial::InvalidToken);
         }
         if known.cell.is_due(monotonic, now) {
             return Glance::Ask { token: digest, earlier: None };
         }
-        if log.min(monotonic.saturating_sub(known.confirmed)) > self.max_staleness {
+        let staleness = log.min(monotonic.saturating_sub(known.confirmed));
+        // The clock is coarse, and a bound of zero means that every check asks the store.
+        if staleness > self.max_staleness || self.max_staleness.is_zero() {
             return Glance::Ask { token: digest, earlier: Some(known) };
         }
         self.hits.inc();
@@ -168,15 +170,15 @@ impl Lookup {
     ) -> Result<Arc<Known>, Denial> {
         for _ in 0..TRIES {
             match timeout(WAIT, self.flights.join(token, self.learn(text, token))).await {
-                Ok(Ok(known)) if self.cache.is_live(&known) => {
+                Ok(Some(Ok(known))) if self.cache.is_live(&known) => {
                     if earlier.is_some() { &self.stale } else { &self.misses }.inc();
                     self.seen.note(&known.cell, self.clock.now_millis());
                     return Ok(known);
                 }
                 // A revocation came while it was looked up. It wins; what remains true the store knows (SEC-S2).
-                Ok(Ok(_)) => {}
-                Ok(Err(Denial::Unavailable)) | Err(_) => return self.remember(earlier),
-                Ok(Err(denial)) => {
+                Ok(Some(Ok(_))) => {}
+                Ok(Some(Err(Denial::Unavailable)) | None) | Err(_) => return self.remember(earlier),
+                Ok(Some(Err(denial))) => {
                     self.misses.inc();
                     return Err(denial);
                 }
@@ -211,7 +213,7 @@ impl Lookup {
         let claims = self.verify(text).await?;
         let question = self.question(&claims)?;
         let cell = self.cache.cell(&claims);
-        let identity = plan.identify(claims).map_err(|why| {
+        let identity = plan.identify(&claims).map_err(|why| {
             tracing::debug!(%why, "token denied");
             Denial::InvalidToken
         })?;
@@ -224,8 +226,8 @@ impl Lookup {
             }
             Standing::Live { idle_left, ends } => {
                 cell.lives_until(idle_left.map(|left| asked + left), ends);
-                let known = Arc::new(Known::new(identity, cell, era, asked, self.clock.now()));
-                self.cache.keep(token, &known);
+                let known = Arc::new(Known::new(token, identity, cell, era, asked));
+                self.cache.keep(&known);
                 Ok(known)
             }
         }

@@ -41,10 +41,10 @@ impl Expects for Minted<'_> {
     fn receive(self: Box<Self>, token: &str, claims: Claims, idle_left: Duration, ends: Millis) {
         let Self { lookup, era, plan, cell, asked } = *self;
         // What can't be told to an upstream is denied by its first check, which also says why.
-        let Ok(identity) = plan.identify(claims) else { return };
+        let Ok(identity) = plan.identify(&claims) else { return };
         cell.lives_until(Some(asked + idle_left), Some(ends));
-        let known = Known::new(identity, cell, era, asked, lookup.clock.now());
-        lookup.cache.keep(Digest::of(token.as_bytes()), &Arc::new(known));
+        let known = Known::new(Digest::of(token.as_bytes()), identity, cell, era, asked);
+        lookup.cache.keep(&Arc::new(known));
     }
 }
 

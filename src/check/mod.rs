@@ -9,6 +9,7 @@ pub mod checker;
 pub mod flights;
 pub mod follower;
 pub mod freshness;
+mod front;
 pub mod glob;
 pub mod headers;
 pub mod host;
@@ -21,6 +22,7 @@ pub mod requirement;
 pub mod seen;
 #[cfg(test)]
 mod testing;
+mod texts;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::Denial;
+use crate::check::identity::Identity;
 use crate::clock::Timestamp;
-use crate::token::Claims;
 use crate::token::jwt::claims::LEEWAY;
 use crate::units::Span;
 
@@ -65,17 +65,16 @@ impl Requirement {
     /// # Errors
     /// [`Denial::Forbidden`] where a role or scope is missing: signing in again would not help.
     /// [`Denial::InsufficientAuthentication`] where it would (RFC 9470).
-    pub fn weigh(&self, claims: &Claims, now: Timestamp) -> Result<(), Denial> {
-        let roles = self.roles.is_empty() || self.roles.iter().any(|role| claims.roles.contains(role));
-        if !roles || !self.scopes.iter().all(|scope| claims.scope.contains(scope)) {
+    pub fn weigh(&self, of: &Identity, now: Timestamp) -> Result<(), Denial> {
+        let roles = self.roles.is_empty() || of.roles().any(|role| self.roles.iter().any(|asked| asked == role));
+        if !roles || !self.scopes.iter().all(|asked| of.scope().any(|scope| scope == asked)) {
             return Err(Denial::Forbidden);
         }
         // A sign-in yet to come (milliseconds for seconds, or a wrong clock) would stay recent for ever.
         let recent = |at: Timestamp, age| at <= now.plus(LEEWAY) && now.since(at) <= age;
-        let recent = self.max_auth_age.is_none_or(|age| claims.auth_time.is_some_and(|at| recent(at, age)));
-        // Own tokens have the claim, where the device has changed; another issuer's tokens know nothing of devices.
-        let moved = self.same_device && claims.payload.contains_key("device_changed");
-        if moved || !recent || !self.amr.iter().all(|method| claims.amr.contains(method)) {
+        let recent = self.max_auth_age.is_none_or(|age| of.auth_time.is_some_and(|at| recent(at, age)));
+        let moved = self.same_device && of.device_changed;
+        if moved || !recent || !self.amr.iter().all(|asked| of.amr().any(|method| method == asked)) {
             return Err(Denial::InsufficientAuthentication);
         }
         Ok(())
@@ -86,6 +85,7 @@ impl Requirement {
 mod tests {
     use super::*;
     use crate::check::testing;
+    use crate::token::Claims;
     use crate::units::Span;
 
     fn names(list: &[&str]) -> Vec<String> {
@@ -93,7 +93,8 @@ mod tests {
     }
 
     fn weigh(require: &Require, claims: &Claims) -> Result<(), Denial> {
-        Requirement::new(require).expect("a requirement").weigh(claims, Timestamp(1000))
+        let identity = Identity::new(claims, [].into(), &[]);
+        Requirement::new(require).expect("a requirement").weigh(&identity, Timestamp(1000))
     }
 
     #[test]

@@ -170,7 +170,7 @@ fn a_network_of_trusted_proxies_that_holds_everybody_is_warned_of() {
 fn bounds_within_which_a_logout_may_go_unseen_for_long_are_warned_of() {
     let loaded = Case::new("check: {cache: {max_staleness: 1m, max_staleness_on_error: 1d}}").loaded();
     let told: Vec<_> = loaded.notices.iter().map(ToString::to_string).collect();
-    assert!(told.len() == 1 && told[0].contains("check.cache.max_staleness_on_error: for 1d a checker"), "{told:?}");
+    assert!(told.len() == 1 && told[0].contains("check.cache.max_staleness_on_error: for 24h a checker"), "{told:?}");
 }
 
 #[test]

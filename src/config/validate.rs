@@ -1,5 +1,8 @@
 //! What the types can't say: how values must fit together. Each check names the key, what is wrong and the fix; all run.
 
+mod accounts;
+mod store;
+
 use std::time::Duration;
 
 use crate::check::headers::HeaderPlan;
@@ -7,7 +10,6 @@ use crate::check::policy::Policy;
 use crate::config::files::told_by_room;
 use crate::config::finding::{Finding, Severity};
 use crate::config::{Config, Inputs, Role};
-use crate::database::Engine;
 use crate::listen::address::Address;
 use crate::token::keys::Algorithm;
 
@@ -86,66 +88,13 @@ fn common(config: &Config, role: Role, told: &mut Told) {
         "this is not an http or https URL",
         fix,
     );
-    state(config, role, told);
+    store::judge(config, role, told);
     told.error_if(
         config.shutdown.finish.0.is_zero(),
         "shutdown.finish",
         "0 would cut off requests in flight",
         "write 25s",
     );
-}
-
-fn state(config: &Config, role: Role, told: &mut Told) {
-    const STORES: [&str; 8] =
-        ["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster", "unix", "valkey"];
-    let url = config.state.url.as_str();
-    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
-    let sql = url == "sql";
-    let known = sql || STORES[..7].contains(&scheme);
-    let fix =
-        "write sql, redis://host:6379, rediss://…, redis-sentinel://…, redis-cluster://… or unix:///run/redis.sock";
-    told.error_if(!known, "state.url", format!("`{scheme}` is no kind of token store that is known"), fix);
-    if sql {
-        let what = "role `check` needs the token state in Redis or Valkey: a sidecar never opens the users' database";
-        told.error_if(
-            role == Role::Check,
-            "state.url",
-            what,
-            "set state.url to the issuer's redis://… address, there and here",
-        );
-        let fix = "remove it, or set state.url to redis://…";
-        told.error_if(config.state.wait_replicas > 0, "state.wait_replicas", "`sql` has no replicas to wait for", fix);
-    }
-    if known && !sql {
-        let fix = match scheme.trim_start_matches("rediss").trim_start_matches("redis") {
-            "-sentinel" => "write redis-sentinel://HOST:26379/0?node=HOST2:26379&sentinelServiceName=mymaster",
-            "-cluster" => "write redis-cluster://HOST:6379?node=HOST2:6379&node=HOST3:6379",
-            _ => fix,
-        };
-        match store_hosts(url) {
-            Err(why) => told.0.push(Finding::error("state.url", format!("this is no URL of a store: {why}"), fix)),
-            // SEC-K8
-            Ok(hosts) => {
-                let plain = !scheme.starts_with("rediss") && !hosts.iter().all(|host| is_loopback_host(host));
-                let what = "the token state comes over the network without TLS: who is on the way can bring revoked tokens back";
-                let fix = "set state.url to rediss://…, or state.allow_plaintext to true where the network is private";
-                let refused = plain && !config.state.allow_plaintext;
-                told.error_if(refused && role == Role::Check, "state.url", what, fix);
-                told.warn_if(refused && role != Role::Check, "state.url", what, fix);
-            }
-        }
-    }
-    let ca = !config.state.ca_file.is_empty() && !scheme.starts_with("rediss");
-    told.warn_if(known && ca, "state.ca_file", "it is not used without TLS", "set state.url to rediss://…");
-    if role == Role::Check {
-        return;
-    }
-    let fix = "write sqlite:FILE, postgres://user:password@host/database or mysql://user:password@host/database";
-    told.error_if(Engine::of(&config.users.url).is_none(), "users.url", "this is no database URL that is known", fix);
-    let file = config.users.url.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
-    let nowhere = file.is_some_and(|file| file.is_empty() || file.starts_with('?'));
-    told.error_if(nowhere, "users.url", "it names no file, so nothing would be kept", "write sqlite:FILE");
-    told.error_if(config.users.pool == 0, "users.pool", "0 connections reach nothing", "write 1 or more");
 }
 
 fn issuer_side(config: &Config, dev: bool, told: &mut Told) {
@@ -185,47 +134,8 @@ fn issuer_side(config: &Config, dev: bool, told: &mut Told) {
         "use minutes; refreshing is what carries a session on",
     );
     told.error_if(config.keys.dir.is_empty(), "keys.dir", "no folder is named", "write keys");
-    passwords(config, told);
-    let forgets = [("retention.expired", config.retention.expired), ("retention.revoked", config.retention.revoked)];
-    for (key, span) in forgets {
-        let what = format!("{span} is under an hour, which is how often it is looked for something to forget");
-        told.error_if(span.0 < Duration::from_secs(3600), key, what, "write days: 30d");
-    }
+    accounts::judge(config, told);
     trusted_login(config, dev, told);
-}
-
-/// What passwords must cost at the least (SEC-L1): each pair that OWASP names comes to this much memory filled in all.
-fn passwords(config: &Config, told: &mut Told) {
-    let passwords = &config.auth.passwords;
-    let (memory, passes) = (passwords.argon2.memory.0, u64::from(passwords.argon2.passes));
-    told.error_if(
-        memory < 7 << 20 || memory.saturating_mul(passes) < 35 << 20,
-        "auth.passwords.argon2",
-        "at these costs a stolen database of passwords is soon guessed",
-        "write {memory: 19MiB, passes: 2}, {memory: 46MiB, passes: 1} or more",
-    );
-    told.error_if(
-        memory > 4 << 30 || passes > 1000,
-        "auth.passwords.argon2",
-        "no login would come to its end",
-        "write {memory: 19MiB, passes: 2}",
-    );
-    let length = usize::from(passwords.min_length);
-    told.error_if(length < 8, "auth.passwords.min_length", "shorter passwords are guessed", "write 8 or more");
-    told.error_if(
-        length > 64,
-        "auth.passwords.min_length",
-        "many could not choose one",
-        "write 64 or less; 15 is plenty",
-    );
-    told.error_if(passwords.concurrency == 0, "auth.passwords.concurrency", "0 threads hash nothing", "write 2");
-    let lockout = &config.limits.lockout;
-    told.error_if(
-        lockout.after > 0 && !(Duration::from_secs(1)..=Duration::from_secs(24 * 3600)).contains(&lockout.period.0),
-        "limits.lockout.for",
-        format!("{} is under a second or over a day", lockout.period),
-        "write 15m, or set limits.lockout.after to 0",
-    );
 }
 
 /// Who may log anyone in (SEC-K9).
@@ -364,38 +274,6 @@ fn issuers(config: &Config, told: &mut Told) {
             "name the audience that stands for this service",
         );
     }
-}
-
-/// The hosts that a Redis URL names, `node=` parameters too; none for a Unix socket. Errors never tell the URL: it may
-/// hold a password.
-fn store_hosts(url: &str) -> Result<Vec<String>, String> {
-    let parsed = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
-    if parsed.scheme() == "unix" {
-        return Ok(Vec::new());
-    }
-    if parsed.port() == Some(0) {
-        return Err("port 0 can't be reached".into());
-    }
-    let mut hosts: Vec<_> = parsed.host_str().map(str::to_owned).into_iter().collect();
-    for (_, node) in parsed.query_pairs().filter(|(name, _)| name == "node") {
-        let (host, port) = node.rsplit_once(':').unwrap_or((&node, "6379"));
-        if !port.parse::<u16>().is_ok_and(|port| port > 0) {
-            return Err("invalid port number of a node".into());
-        }
-        hosts.push(host.to_owned());
-    }
-    if hosts.is_empty() {
-        return Err("it names no host".into());
-    }
-    let mut path = parsed.path_segments().into_iter().flatten().filter(|part| !part.is_empty());
-    if path.next().is_some_and(|number| number.parse::<u8>().is_err()) || path.next().is_some() {
-        return Err("its path must be the number of a database, such as /0".into());
-    }
-    let names_service = parsed.query_pairs().any(|(name, value)| name == "sentinelServiceName" && !value.is_empty());
-    if parsed.scheme().ends_with("-sentinel") && !names_service {
-        return Err("it does not name what the sentinels watch".into());
-    }
-    Ok(hosts)
 }
 
 fn is_loopback(address: &str) -> bool {

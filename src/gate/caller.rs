@@ -66,6 +66,7 @@ fn closing(mut response: Response<Body>, close: bool) -> Response<Body> {
 }
 
 /// An answer, there already or under way.
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and is to cost no allocation")]
 pub enum Answer {
     /// Until it is taken.
     Now(Option<Response<Body>>),

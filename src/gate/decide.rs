@@ -7,6 +7,9 @@ use http::HeaderMap;
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
+use crate::audit::{self, About, Event};
+use crate::check::identity::Identity;
+use crate::check::path::CanonicalPath;
 use crate::check::{CheckRequest, Client, Decision, Denial, TellsClient};
 use crate::gate::asked::{self, Asked};
 use crate::gate::{Door, Inner, Link, credential, origin, trace};
@@ -108,10 +111,29 @@ impl Question<'_> {
     fn heed_origin(&self, decision: Decision, headers: &HeaderMap) -> Decision {
         let CheckRequest { method, host, .. } = self.request;
         match decision {
-            Decision::Allow(Some(_)) if self.by_cookie && !origin::may_use_cookie(method, host, headers) => {
+            Decision::Allow(Some(identity)) if self.by_cookie && !origin::may_use_cookie(method, host, headers) => {
+                self.record_abuse(&identity);
                 Decision::Deny(Denial::Forbidden)
             }
             decision => decision,
         }
+    }
+
+    /// The checker knows nothing of cookies, and has let it pass.
+    fn record_abuse(&self, identity: &Identity) {
+        let CheckRequest { target, client, request_id, .. } = self.request;
+        let path = CanonicalPath::of(target).ok();
+        audit::record(
+            Event::AuthzFail,
+            About {
+                subject: Some(identity.subject()),
+                sid: identity.sid.as_ref().map(|sid| sid as &dyn std::fmt::Display),
+                client: client.address(),
+                request_id,
+                path: path.as_ref().map(CanonicalPath::as_str),
+                outcome: "cross_site",
+                ..About::default()
+            },
+        );
     }
 }

@@ -9,6 +9,7 @@
 mod asked;
 mod body;
 mod caller;
+mod check_request;
 mod credential;
 mod decide;
 mod envoy_grpc;
@@ -23,6 +24,7 @@ mod reply;
 mod sign_in;
 mod tally;
 mod trace;
+mod wire;
 
 use std::sync::Arc;
 

@@ -15,8 +15,8 @@ use http_body::{Body, Frame, SizeHint};
 use crate::listen::limits::Limits;
 use crate::listen::order::{Order, Orders};
 
-/// Enough of the HTTP/2 preface (RFC 9113 section 3.4) to know that it is no HTTP/1 request line.
-const H2_OPENING: &[u8] = b"PRI * ";
+/// The HTTP/2 preface (RFC 9113 section 3.4), all of it: hyper waits for its end, and so a client may be slow in it.
+const H2_OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// `opening` beyond the number of bytes that matched so far.
 const HTTP_1: u8 = u8::MAX;
 const HTTP_2: u8 = H2_OPENING.len() as u8;
@@ -253,12 +253,15 @@ mod tests {
     fn a_connection_that_says_nothing_is_cut() {
         let pulse = pulse();
         assert_eq!(verdict(&pulse, 9), Order::GoOn);
-        assert_eq!(verdict(&pulse, 10), Order::Cut);
+        assert_eq!(verdict(&pulse, 11), Order::Cut);
     }
 
     // SEC-D2
     #[test]
     fn a_slow_head_is_cut_and_an_idle_connection_is_kept_longer_than_nginx_keeps_it() {
+        let half = pulse();
+        half.read(b"PRI * HTTP/2.0\r\n\r\nSM");
+        assert_eq!(verdict(&half, 11), Order::Cut);
         let pulse = pulse();
         pulse.read(b"GET / HT");
         assert_eq!(verdict(&pulse, 11), Order::Cut);

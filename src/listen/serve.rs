@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::listen::address::Listener;
 use crate::listen::connection::{BoxError, House};
+use crate::listen::cores::Cores;
 use crate::listen::crowd::Crowd;
 use crate::listen::drain::Drain;
 use crate::listen::limits::Limits;
@@ -34,6 +35,20 @@ pub struct Drained {
 /// Serves the listener until the drain closes it: `make` gives each connection its service. Returns when all its
 /// connections have ended, or were cut when the drain's time to finish was over.
 pub async fn serve<M, S, B>(listener: Listener, limits: Limits, make: M, drain: Drain) -> Drained
+where
+    M: Fn(&Peer) -> S,
+    S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Unpin + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    serve_on(&Cores::here(), listener, limits, make, drain).await
+}
+
+/// The same, with its connections on these cores.
+pub async fn serve_on<M, S, B>(cores: &Cores, listener: Listener, limits: Limits, make: M, drain: Drain) -> Drained
 where
     M: Fn(&Peer) -> S,
     S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
@@ -69,11 +84,16 @@ where
                         None => continue, // closes the socket
                     },
                 };
-                let served = Arc::clone(&house).look_after(socket, watch.pulse(), make(&peer));
-                open.spawn(async move {
-                    served.await;
-                    drop((room, place));
-                });
+                let (core, seat) = cores.seat();
+                let Ok(socket) = (if core.here { Ok(socket.stay()) } else { socket.leave() }) else { continue };
+                let (house, pulse, service) = (Arc::clone(&house), watch.pulse(), make(&peer));
+                let served = async move {
+                    if let Ok(socket) = socket.arrive() {
+                        house.look_after(socket, pulse, service).await;
+                    }
+                    drop((room, place, seat));
+                };
+                open.spawn_on(served, &core.runtime);
             }
             Err(error) if belongs_to_one_client(&error) => {}
             Err(error) => {

@@ -11,7 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::accounts::password::Others;
-use crate::accounts::{Accounts, Caller};
+use crate::accounts::{AccountError, Accounts, Caller};
 use crate::issue::TokenPair;
 use crate::state::Device;
 use crate::token::bearer::bearer;
@@ -20,7 +20,7 @@ use crate::web::Desk;
 use crate::web::body::{Members, members};
 use crate::web::problem::{Problem, ProblemBody};
 use crate::web::session::{BEARER_WANTED, unstored, user_agent};
-use crate::web::view::{UserView, json_of};
+use crate::web::view::UserView;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -98,7 +98,7 @@ pub async fn register(State(desk): State<Arc<Desk>>, request: Request) -> Result
     let call = desk.call(&request);
     let SignIn { email, password } = members(request).await?;
     let user = desk.accounts()?.register(&email, &password, &call).await.map_err(|error| Problem::account(&error))?;
-    Ok((StatusCode::CREATED, json_of(&UserView::of(&user))).into_response())
+    Ok((StatusCode::CREATED, unstored(&UserView::of(&user))).into_response())
 }
 
 /// Opens a session. A token of an earlier one, sent as bearer, also a spent or expired one, tells the device apart from
@@ -160,7 +160,7 @@ pub async fn logout_all(State(desk): State<Arc<Desk>>, request: Request) -> Resu
     let call = desk.call(&request);
     let (accounts, caller) = desk.account_call(request.headers()).await?;
     let ended = accounts.logout_all(&caller, &call).await.map_err(|error| Problem::account(&error))?;
-    Ok(json_of(&Ended { ended }))
+    Ok(unstored(&Ended { ended }))
 }
 
 /// The account as it is now.
@@ -174,7 +174,7 @@ pub async fn profile(State(desk): State<Arc<Desk>>, request: Request) -> Result<
     let call = desk.call(&request);
     let (accounts, caller) = desk.account_call(request.headers()).await?;
     let user: User = accounts.profile(&caller, &call).await.map_err(|error| Problem::account(&error))?;
-    Ok(json_of(&UserView::of(&user)))
+    Ok(unstored(&UserView::of(&user)))
 }
 
 /// Sets a new password, and ends all other sessions of the account.
@@ -197,7 +197,7 @@ pub async fn change_password(State(desk): State<Arc<Desk>>, request: Request) ->
 }
 
 fn tokens(pair: TokenPair) -> Response {
-    json_of(&Tokens {
+    unstored(&Tokens {
         access_token: pair.access,
         token_type: "Bearer",
         expires_in: pair.expires_in.as_secs(),
@@ -226,6 +226,8 @@ impl Desk {
         let shown = bearer(headers).map_err(|none| Problem::of(&none, BEARER_WANTED))?;
         let identity = self.authenticates.authenticate(shown).await;
         let identity = identity.map_err(|denial| Problem::of(&denial, "The token was not accepted."))?;
-        Caller::of(&identity.claims).ok_or_else(|| Problem::account(&crate::accounts::AccountError::NoAccount))
+        let sid = identity.sid.filter(|_| identity.of_account);
+        let caller = sid.and_then(|sid| Caller::of(sid, identity.subject()));
+        caller.ok_or_else(|| Problem::account(&AccountError::NoAccount))
     }
 }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::web::Desk;
 use crate::web::problem::{Problem, ProblemBody};
 use crate::web::session::unstored;
-use crate::web::view::{SessionView, json_of};
+use crate::web::view::SessionView;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Sessions {
@@ -30,7 +30,7 @@ pub async fn list(State(desk): State<Arc<Desk>>, request: Request) -> Result<Res
     let (accounts, caller) = desk.account_call(request.headers()).await?;
     let sessions = accounts.sessions(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let sessions = sessions.iter().map(|own| SessionView::of(&own.session, own.current)).collect();
-    Ok(json_of(&Sessions { sessions }))
+    Ok(unstored(&Sessions { sessions }))
 }
 
 /// Ends one session of the account.

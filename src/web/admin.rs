@@ -19,7 +19,7 @@ use crate::web::account_sessions::Sessions;
 use crate::web::body::{Members, members};
 use crate::web::problem::{Problem, ProblemBody};
 use crate::web::session::unstored;
-use crate::web::view::{SessionView, UserView, json_of, moment};
+use crate::web::view::{SessionView, UserView, moment};
 
 /// How many are listed where nobody says.
 const USUAL_PAGE: u32 = 100;
@@ -135,7 +135,7 @@ pub(super) async fn first(State(desk): State<Arc<Desk>>, request: Request) -> Re
     let FirstAdmin { secret, email, password } = members(request).await?;
     let made = desk.accounts()?.create_first_admin(&desk.first_admin, &secret, &email, &password, &call).await;
     let user = made.map_err(|error| Problem::account(&error))?;
-    Ok((StatusCode::CREATED, json_of(&UserView::of(&user))).into_response())
+    Ok((StatusCode::CREATED, unstored(&UserView::of(&user))).into_response())
 }
 
 /// Users by address.
@@ -155,7 +155,7 @@ pub(super) async fn users(
     let ListUsers { search, after, limit } = asked(query)?;
     let page = Page { after, limit: limit.unwrap_or(USUAL_PAGE), search };
     let users = admin.users(&page).await.map_err(|error| Problem::account(&error))?;
-    Ok(json_of(&UserList { users: users.iter().map(UserView::of).collect() }))
+    Ok(unstored(&UserList { users: users.iter().map(UserView::of).collect() }))
 }
 
 /// Makes an account.
@@ -171,7 +171,7 @@ pub(super) async fn create(State(desk): State<Arc<Desk>>, request: Request) -> R
     let CreateUser { email, password, roles } = members(request).await?;
     let made = admin.create(&email, password.as_deref(), roles).await;
     let user = made.map_err(|error| Problem::account(&error))?;
-    Ok((StatusCode::CREATED, json_of(&UserView::of(&user))).into_response())
+    Ok((StatusCode::CREATED, unstored(&UserView::of(&user))).into_response())
 }
 
 /// One user.
@@ -189,7 +189,7 @@ pub(super) async fn user(
     let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let user = admin.user(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
-    Ok(json_of(&UserView::of(&user)))
+    Ok(unstored(&UserView::of(&user)))
 }
 
 /// Deletes an account and ends its sessions.
@@ -226,7 +226,7 @@ pub(super) async fn set_roles(
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let Roles { roles } = members(request).await?;
     let user = admin.set_roles(&named(&id)?, roles).await.map_err(|error| Problem::account(&error))?;
-    Ok(json_of(&UserView::of(&user)))
+    Ok(unstored(&UserView::of(&user)))
 }
 
 /// Disables an account and ends its sessions, or enables it again.
@@ -245,7 +245,7 @@ pub(super) async fn set_disabled(
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let Disabled { disabled } = members(request).await?;
     let user = admin.set_disabled(&named(&id)?, disabled).await.map_err(|error| Problem::account(&error))?;
-    Ok(json_of(&UserView::of(&user)))
+    Ok(unstored(&UserView::of(&user)))
 }
 
 /// A user's live sessions, oldest first.
@@ -264,7 +264,7 @@ pub(super) async fn sessions(
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let sessions = admin.sessions_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     let view = |session| SessionView::of(session, session.sid == caller.sid);
-    Ok(json_of(&Sessions { sessions: sessions.iter().map(view).collect() }))
+    Ok(unstored(&Sessions { sessions: sessions.iter().map(view).collect() }))
 }
 
 /// Ends all sessions of a user.
@@ -282,7 +282,7 @@ pub(super) async fn end_sessions(
     let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let ended = admin.end_all_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
-    Ok(json_of(&Ended { ended }))
+    Ok(unstored(&Ended { ended }))
 }
 
 /// Ends one session of anybody.
@@ -320,7 +320,7 @@ pub(super) async fn audit(
     let ListEvents { user, before, limit } = asked(query)?;
     let lines = admin.audit_tail(user.as_deref(), before, limit.unwrap_or(USUAL_PAGE)).await;
     let lines = lines.map_err(|error| Problem::account(&error))?;
-    Ok(json_of(&EventList { events: lines.into_iter().map(event).collect() }))
+    Ok(unstored(&EventList { events: lines.into_iter().map(event).collect() }))
 }
 
 fn event(line: AuditLine) -> EventView {

@@ -1,6 +1,5 @@
 //! How users and sessions look from outside; moments are RFC 3339 in UTC.
 
-use axum::response::Response;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -9,7 +8,6 @@ use utoipa::ToSchema;
 use crate::clock::Millis;
 use crate::state::Session;
 use crate::users::User;
-use crate::web::session::unstored;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct UserView {
@@ -77,8 +75,3 @@ pub(super) fn moment(at: Millis) -> String {
     date.and_then(|date| date.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
-/// As JSON that no cache may keep.
-pub(super) fn json_of(view: &impl Serialize) -> Response {
-    // Texts, numbers and lists of them: they always become JSON.
-    unstored(&serde_json::to_value(view).unwrap_or_default())
-}

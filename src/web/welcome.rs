@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::web::Desk;
 use crate::web::problem::Problem;
-use crate::web::view::json_of;
+use crate::web::session::unstored;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Welcome {
@@ -33,7 +33,7 @@ pub(super) struct Health {
 /// Says what this is.
 #[utoipa::path(get, path = "/", tag = "service", responses((status = 200, body = Welcome)))]
 pub async fn welcome() -> Response {
-    json_of(&Welcome { service: "doorward", openapi: "/openapi.json" })
+    unstored(&Welcome { service: "doorward", openapi: "/openapi.json" })
 }
 
 /// Whether the users' database and the token store answer. Probes of orchestrators ask `/livez` and `/readyz` of the ops plane.
@@ -48,5 +48,5 @@ pub async fn health(State(desk): State<Arc<Desk>>) -> Result<Response, Problem> 
     let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body =
         Health { status: if well { "ok" } else { "unavailable" }, dependencies: found.into_iter().map(told).collect() };
-    Ok((status, json_of(&body)).into_response())
+    Ok((status, unstored(&body)).into_response())
 }

@@ -58,6 +58,25 @@ fn a_key_that_is_open_to_all_or_weak_is_found_before_the_start_and_can_be_mended
 
 // SEC-K6
 #[test]
+fn a_file_with_the_stores_password_is_for_doorward_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::with("state: {url_file: redis-url}\n");
+    fs::write(home.path("redis-url"), "redis://:canary@127.0.0.1:1").expect("written");
+    for (mode, code, told) in [
+        (0o640, 0, "√ the configuration is good"),
+        (0o644, 0, "‼ doorward.yaml:1:19: state.url_file: every user of this machine can read redis-url"),
+        (0o666, 78, "× doorward.yaml:1:19: state.url_file: others may change redis-url"),
+        (0o620, 78, "× doorward.yaml:1:19: state.url_file: others may change redis-url"),
+    ] {
+        fs::set_permissions(home.path("redis-url"), fs::Permissions::from_mode(mode)).expect("changed");
+        let done = home.run(&["config", "check"]);
+        assert_eq!(done.code, code, "{mode:o}: {}", done.out);
+        assert!(done.out.contains(told) && !done.out.contains("canary"), "{mode:o}: {}", done.out);
+    }
+}
+
+// SEC-K6
+#[test]
 fn caller_keys_that_everyone_can_read_are_warned_of_once_and_a_taken_address_is_told_once() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::with("auth: {trusted_login: {caller_keys_file: callers}}\n");

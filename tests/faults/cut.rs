@@ -2,11 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use crate::harness::doorward::{Doorward, Pair};
+use crate::harness::doorward::Pair;
 use crate::harness::history::Terms;
-use crate::harness::http::Request;
 use crate::harness::redis::RedisServer;
 use crate::harness::relay::{Relay, Who};
 use crate::harness::wait::wait_for;
@@ -81,10 +78,10 @@ fn without_the_push_channel_each_check_asks_and_an_end_holds_within_the_bound() 
     let users = scene.users(Terms { bound: STALENESS + SLACK, ..TERMS });
 
     relay.hold(Who::LogReaders);
-    wait_for("the cache to be stale", || metric(apart, "doorward_revocation_staleness_seconds") > 1.0);
-    let before = metric(apart, "doorward_cache_requests_total{result=\"stale\"}");
+    wait_for("the cache to be stale", || apart.metric("doorward_revocation_staleness_seconds") > 1.0);
+    let before = apart.metric("doorward_cache_requests_total{result=\"stale\"}");
     assert_eq!(apart.check(&pair.access).status, 200, "looked up");
-    assert!(metric(apart, "doorward_cache_requests_total{result=\"stale\"}") > before);
+    assert!(apart.metric("doorward_cache_requests_total{result=\"stale\"}") > before);
     let next = Pair::of(&apart.refresh(&pair.refresh));
     assert_eq!(apart.check(&next.access).status, 200, "normal");
     assert_eq!(whole.logout(&next.access).status, 200);
@@ -95,14 +92,7 @@ fn without_the_push_channel_each_check_asks_and_an_end_holds_within_the_bound() 
     goes_on(&users);
 
     relay.mend();
-    wait_for("the log to be resumed", || metric(apart, "doorward_revocation_staleness_seconds") < 0.5);
+    wait_for("the log to be resumed", || apart.metric("doorward_revocation_staleness_seconds") < 0.5);
     goes_on(&users);
     users.judge();
-}
-
-/// A metric's value; 0 where it is not there yet.
-fn metric(node: &Doorward, name: &str) -> f64 {
-    let text = Request::get("/metrics").send(node.ops).body;
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.map_or(0.0, |value| serde_json::from_str::<Value>(value).ok().and_then(|v| v.as_f64()).expect("a number"))
 }

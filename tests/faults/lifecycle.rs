@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::harness::doorward::Doorward;
 use crate::harness::http::Request;
 use crate::harness::wait::wait_for;
+use crate::scene::{Scene, TERMS, goes_on, redis};
 
 // SEC-N2
 #[test]
@@ -25,4 +26,35 @@ fn ctrl_c_skips_the_delay() {
     let mut doorward = Doorward::start(json!({"shutdown": {"delay": "10m", "finish": "1s"}}));
     doorward.process.signal("INT");
     assert!(doorward.process.wait_end().success());
+}
+
+// SEC-R7, SEC-N1: what a session is, and which of its tokens are spent, is in the store alone.
+#[test]
+fn a_node_that_crashes_and_comes_back_disturbs_no_session() {
+    let Some(server) = redis() else { return };
+    let mut scene = Scene::of(&[&server.url(), &server.url()]);
+    let users = scene.users(TERMS);
+    for _ in 0..3 {
+        for node in 0..2 {
+            scene.nodes[node].process.kill();
+            goes_on(&users);
+            scene.nodes[node].start_again();
+            goes_on(&users);
+        }
+    }
+    users.judge();
+}
+
+// SEC-N2
+#[test]
+fn a_node_that_ends_and_comes_back_while_users_ask_it_disturbs_no_session() {
+    let Some(server) = redis() else { return };
+    let shutdown = json!({"shutdown": {"delay": "1s", "finish": "5s"}});
+    let mut scene = Scene::with(&[&server.url(), &server.url()], shutdown);
+    let users = scene.users(TERMS);
+    for node in 0..2 {
+        scene.nodes[node].restart();
+        goes_on(&users);
+    }
+    users.judge();
 }

@@ -87,7 +87,7 @@ impl Authenticates for Uncached {
         let claims = self.verifier.verify(token, self.clock.now()).map_err(|_| Denial::InvalidToken)?;
         let (Some(sid), Some(jti)) = (claims.sid, claims.jti.clone()) else { return Err(Denial::InvalidToken) };
         match self.store.standing(&Question::Own { sid, jti, epoch: claims.epoch }).await {
-            Ok(Standing::Live { .. }) => Ok(Arc::new(Identity { claims, headers: [].into(), absent: [].into() })),
+            Ok(Standing::Live { .. }) => Ok(Arc::new(Identity::new(&claims, [].into(), &[]))),
             Ok(Standing::Dead) => Err(Denial::InvalidToken),
             Err(_) => Err(Denial::Unavailable),
         }

@@ -82,6 +82,11 @@ impl Doorward {
     pub fn restart(&mut self) {
         self.process.signal("TERM");
         assert!(self.process.wait_end().success(), "{}", self.process.output());
+        self.start_again();
+    }
+
+    /// Starts it where it was, after its end. Returns once it is ready.
+    pub fn start_again(&mut self) {
         self.process = serve(&self.role, self.dir.path(), &self.env, &self.wrapper);
         self.wait_ready();
     }
@@ -103,6 +108,13 @@ impl Doorward {
 
     pub fn refresh(&self, refresh: &str) -> Reply {
         Request::post("/refresh", &json!({"refresh": refresh})).send(self.public)
+    }
+
+    /// The value of one line of the metrics; 0 where it is not there yet.
+    pub fn metric(&self, line: &str) -> f64 {
+        let text = Request::get("/metrics").send(self.ops).body;
+        let value = text.lines().find_map(|other| other.strip_prefix(line)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
     /// Asks as NGINX does, about a GET of `/`.

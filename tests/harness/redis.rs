@@ -3,7 +3,7 @@
 
 #![allow(dead_code)]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -43,6 +43,7 @@ pub(crate) struct RedisServer {
     dir: TempDir,
     port: u16,
     tls: Option<(Authority, u16)>,
+    env: Vec<(String, OsString)>,
     options: Vec<String>,
 }
 
@@ -59,6 +60,14 @@ impl RedisServer {
         server
     }
 
+    /// Another program than the one under test, with more in its environment.
+    pub(crate) fn start_program(program: &OsStr, env: Vec<(String, OsString)>) -> Self {
+        let mut server = Self::laid_out(&[]);
+        (server.program, server.env) = (program.to_owned(), env);
+        server.run();
+        server
+    }
+
     /// With a folder and a port, and not running yet.
     fn laid_out(options: &[&str]) -> Self {
         Self {
@@ -67,6 +76,7 @@ impl RedisServer {
             dir: tempfile::tempdir().expect("a temporary directory"),
             port: ports::free().port(),
             tls: None,
+            env: Vec::new(),
             options: options.iter().map(|&option| option.to_owned()).collect(),
         }
     }
@@ -261,6 +271,7 @@ impl RedisServer {
     /// Returns once it listens.
     fn spawn(&mut self) {
         let child = Command::new(&self.program)
+            .envs(self.env.iter().cloned())
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--unixsocket", &self.socket().display().to_string(), "--unixsocketperm", "700"])
             .args(["--dir", &self.dir.path().display().to_string(), "--requirepass", PASSWORD])

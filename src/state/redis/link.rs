@@ -33,10 +33,11 @@ impl Wire {
         self.client().custom(CustomCommand::new_static(name, ClusterHash::Custom(slot), false), args).await
     }
 
-    /// A hash's field, the hash's time to live, and plain values of the same slot, in one round trip. Unlike what
-    /// [`Self::send`] sends, fred writes these commands together with whatever else waits to be written, where each of
-    /// those is a system call of its own and a packet that Redis reads alone: under load that is half of a lookup's cost.
-    pub(super) async fn read(
+    /// A hash's field, the hash's time to live, and plain values of the same slot, in one round trip.
+    ///
+    /// For commands by name, as [`Self::send`] sends them, fred makes a system call each, and Redis reads each alone. What it
+    /// has a method for, as here, it writes together with whatever else waits to be written: under load many questions at once.
+    pub(super) async fn hash_and_values(
         &self,
         hash: &str,
         field: &'static str,
@@ -44,6 +45,11 @@ impl Wire {
     ) -> Result<(Value, Value, Value), Error> {
         let client = self.client();
         tokio::try_join!(client.hmget(hash, field), client.pttl(hash), client.mget(Vec::from(values)))
+    }
+
+    /// Plain values of one slot.
+    pub(super) async fn values(&self, names: Vec<String>) -> Result<Value, Error> {
+        self.client().mget(names).await
     }
 
     /// Sends commands together, in one round trip; an array of their answers.

@@ -25,8 +25,9 @@ pub(super) async fn standing(link: &Link, question: &Question) -> Result<Standin
         Question::Own { sid, jti, epoch } => {
             let (tag, session) = (sid.tag(), keys::session(sid));
             let values = [keys::epoch(tag), keys::denied(tag, jti)];
-            let answers = link.run(LOOKUP_BUDGET, |wire| async move { wire.read(&session, "x", values).await }).await?;
-            let (fields, left, values) = answers;
+            let asked =
+                link.run(LOOKUP_BUDGET, |wire| async move { wire.hash_and_values(&session, "x", values).await });
+            let (fields, left, values) = asked.await?;
             let (mut fields, mut values) = (Reply::new(fields)?, Reply::new(values)?);
             let (ends, left) = (number(&fields.next()?)?, integer(&left)?);
             let today = number(&values.next()?)?;
@@ -42,13 +43,14 @@ pub(super) async fn standing(link: &Link, question: &Question) -> Result<Standin
             })
         }
         Question::Foreign { tag, jti, issued } => {
-            let mut asked = vec![("GET", vec![keys::not_before(*tag)])];
-            asked.extend(jti.as_ref().map(|jti| ("EXISTS", vec![keys::denied(*tag, jti)])));
-            let mut reply = pipelined(link, LOOKUP_BUDGET, &asked).await?;
+            let mut names = vec![keys::not_before(*tag)];
+            names.extend(jti.as_ref().map(|jti| keys::denied(*tag, jti)));
+            let values = link.run(LOOKUP_BUDGET, |wire| async move { wire.values(names).await }).await?;
+            let mut values = Reply::new(values)?;
             // A token that does not say when it was issued falls under any denial of its subject.
             let subject_denied =
-                number(&reply.next()?)?.is_some_and(|until| issued.is_none_or(|issued| issued.0 <= until));
-            let token_denied = jti.is_some() && reply.int()? != 0;
+                number(&values.next()?)?.is_some_and(|until| issued.is_none_or(|issued| issued.0 <= until));
+            let token_denied = jti.is_some() && !values.next()?.is_null();
             let dead = subject_denied || token_denied;
             Ok(if dead { Standing::Dead } else { Standing::Live { idle_left: None, ends: None } })
         }

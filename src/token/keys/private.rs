@@ -13,11 +13,12 @@ use aws_lc_rs::signature::{
 use crate::token::keys::verification::VerificationKey;
 use crate::token::keys::{Algorithm, UnusableKey};
 
+#[expect(clippy::large_enum_variant, reason = "there are a few in a ring, each of them made once")]
 pub(super) enum PrivateKey {
     Ed25519(Ed25519KeyPair),
     P256(EcdsaKeyPair),
     Rsa(RsaKeyPair),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 impl PrivateKey {
@@ -33,7 +34,7 @@ impl PrivateKey {
     }
 
     pub(super) fn from_secret(bytes: &[u8]) -> Self {
-        Self::Secret(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+        Self::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
     }
 
     /// The public half. For an RSA key the caller says which of the two algorithms it is for.
