@@ -6,14 +6,13 @@ use crate::check::headers::HeaderPlan;
 use crate::check::policy::Policy;
 use crate::config::files::told_by_room;
 use crate::config::finding::{Finding, Severity};
-use crate::config::source::Sources;
 use crate::config::{Config, Inputs, Role};
 use crate::database::Engine;
 use crate::listen::address::Address;
 use crate::token::keys::Algorithm;
 
 /// Everything wrong with the configuration for what it is to do.
-pub(super) fn all(config: &Config, inputs: &Inputs, sources: &Sources) -> Vec<Finding> {
+pub(super) fn all(config: &Config, inputs: &Inputs) -> Vec<Finding> {
     let (role, mut told) = (inputs.role, Told::default());
     if role != Role::Check {
         issuer_side(config, inputs.dev, &mut told);
@@ -21,7 +20,7 @@ pub(super) fn all(config: &Config, inputs: &Inputs, sources: &Sources) -> Vec<Fi
     if role != Role::Issuer {
         check_side(config, inputs, &mut told);
     }
-    common(config, role, sources, &mut told);
+    common(config, role, &mut told);
     told.0
 }
 
@@ -49,7 +48,7 @@ impl Told {
     }
 }
 
-fn common(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
+fn common(config: &Config, role: Role, told: &mut Told) {
     let listen = &config.listen;
     let doors = [
         ("listen.public", &listen.public, role != Role::Check),
@@ -78,7 +77,7 @@ fn common(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
         "this is not an http or https URL",
         fix,
     );
-    state(config, role, sources, told);
+    state(config, role, told);
     told.error_if(
         config.shutdown.finish.0.is_zero(),
         "shutdown.finish",
@@ -87,7 +86,7 @@ fn common(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
     );
 }
 
-fn state(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
+fn state(config: &Config, role: Role, told: &mut Told) {
     const STORES: [&str; 8] =
         ["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster", "unix", "valkey"];
     let url = config.state.url.as_str();
