@@ -3,7 +3,8 @@
 //!
 //! | word | means |
 //! |---|---|
-//! | `{now}` | the database's time in Unix milliseconds; SQLite has none of its own, and gets this machine's |
+//! | `{now}` | the database's time at the statement's start, in Unix milliseconds; SQLite has none of its own, and gets this machine's |
+//! | `{clock}` | the same, but when the row is there: after a lock was waited for |
 //! | `{lock}` | ends a `SELECT` whose rows stay ours until the step ends; SQLite's steps are alone anyway |
 //! | `{or_keep K}` | ends an `INSERT` that does nothing where the key `K` is there already |
 
@@ -47,6 +48,14 @@ impl Engine {
         }
     }
 
+    const fn clock(self) -> &'static str {
+        match self {
+            Self::Sqlite => "?",
+            Self::Postgres => "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+            Self::MySql => "CAST(FLOOR(UNIX_TIMESTAMP(SYSDATE(3)) * 1000) AS SIGNED)",
+        }
+    }
+
     const fn lock(self) -> &'static str {
         match self {
             Self::Sqlite => "",
@@ -54,7 +63,7 @@ impl Engine {
         }
     }
 
-    /// This engine's form of a statement. `now` is called for each `{now}` whose value is to be given, with how many values
+    /// This engine's form of a statement. `now` is called for each time whose value is to be given, with how many values
     /// stand before it.
     pub(super) fn write(self, statement: &str, mut now: impl FnMut(usize)) -> String {
         let (mut sql, mut values) = (String::with_capacity(statement.len() + 64), 0);
@@ -64,12 +73,13 @@ impl Engine {
             let word = if rest.as_bytes()[at] == b'?' { "?" } else { until_brace(&rest[at..]) };
             rest = &rest[at + word.len()..];
             match word {
-                "{now}" if self == Self::Sqlite => {
+                "{now}" | "{clock}" if self == Self::Sqlite => {
                     now(values);
                     self.value(&mut sql, &mut values);
                 }
                 "?" => self.value(&mut sql, &mut values),
                 "{now}" => sql.push_str(self.now()),
+                "{clock}" => sql.push_str(self.clock()),
                 "{lock}" => sql.push_str(self.lock()),
                 _ => {
                     let key = word.trim_start_matches("{or_keep ").trim_end_matches('}');

@@ -2,6 +2,7 @@
 //! mind (expand); what nobody uses any more goes a version later (contract). So nodes of two versions can share a database
 //! while they are replaced.
 
+use sqlx::MySqlPool;
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::DatabaseError;
@@ -48,16 +49,30 @@ pub(super) async fn check(database: &Database, migrate: bool) -> Result<(), Data
         return Err(DatabaseError::Older { found, known });
     }
     // Several nodes may start at once: the migrator locks the others out meanwhile.
-    let migrations = migrations(database.engine());
     let run = match database.pool() {
-        Pool::Sqlite(pool) => migrations.run(pool).await,
-        Pool::Postgres(pool) => migrations.run(pool).await,
-        Pool::MySql(pool) => migrations.run(pool).await,
+        Pool::Sqlite(pool) => SQLITE.run(pool).await,
+        Pool::Postgres(pool) => POSTGRES.run(pool).await,
+        Pool::MySql(pool) => run_on_mysql(pool).await,
     };
     run.map_err(|error| match error {
         MigrateError::Dirty(version) => DatabaseError::HalfDone(version),
         error => DatabaseError::Migrate(error),
     })
+}
+
+/// The migrator's own lock waits for ever in MySQL, and not at all in MariaDB.
+async fn run_on_mysql(pool: &MySqlPool) -> Result<(), MigrateError> {
+    let mut connection = pool.acquire().await?;
+    let (got,): (Option<i64>,) = sqlx::query_as("SELECT GET_LOCK(CONCAT('doorward ', SHA1(DATABASE())), 60)")
+        .fetch_one(&mut *connection)
+        .await?;
+    if got != Some(1) {
+        return Err(sqlx::Error::PoolTimedOut.into());
+    }
+    let run = MYSQL.run(&mut *connection).await;
+    // The lock is the connection's: closed, it has none.
+    connection.close().await?;
+    run
 }
 
 async fn applied(database: &Database) -> Result<i64, sqlx::Error> {

@@ -74,4 +74,3 @@ pub(super) fn moment(at: Millis) -> String {
     let date = i64::try_from(at.0 / 1000).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     date.and_then(|date| date.format(&Rfc3339).ok()).unwrap_or_default()
 }
-

@@ -35,12 +35,10 @@ pub(super) async fn begin_store(database: &Database) -> Result<(), sqlx::Error> 
 
 /// Appends to the log. The last thing before the commit: until then, every other writer waits for this row.
 pub(super) async fn write(change: &mut Change, entries: &[Entry], now: Millis) -> Result<(), StateError> {
-    query("UPDATE state_store SET log_end = log_end + ?").bind(entries.len() as i64).run(&mut *change).await?;
-    let (end,): (i64,) = query("SELECT log_end FROM state_store").one(&mut *change).await?;
-    for (entry, number) in entries.iter().zip(end + 1 - entries.len() as i64..) {
+    for entry in entries {
         let (kind, name) = entry_parts(entry);
-        query("INSERT INTO state_log (number, written_at, kind, name) VALUES (?, ?, ?, ?)")
-            .bind(number)
+        query("UPDATE state_store SET log_end = log_end + 1").run(&mut *change).await?;
+        query("INSERT INTO state_log (number, written_at, kind, name) SELECT log_end, ?, ?, ? FROM state_store")
             .bind(now)
             .bind(kind)
             .bind(name)

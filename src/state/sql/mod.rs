@@ -10,6 +10,7 @@ mod log;
 mod session;
 mod step;
 mod subject;
+mod turns;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use follow::Following;
 use step::{Committed, Lock, Step};
+use turns::Turns;
 
 use super::observe::{Observer, Op};
 use super::{
@@ -45,6 +47,7 @@ const TOUCHED_AT_ONCE: usize = 50;
 pub struct SqlState {
     database: Database,
     following: Following,
+    turns: Turns,
     purged: AtomicU64,
     observer: Observer,
 }
@@ -69,7 +72,13 @@ impl SqlState {
     pub async fn new(database: Database, metrics: Arc<Metrics>) -> Result<Self, sqlx::Error> {
         log::begin_store(&database).await?;
         let following = Following::start(&database);
-        Ok(Self { database, following, purged: AtomicU64::new(0), observer: Observer::new(metrics) })
+        Ok(Self {
+            database,
+            following,
+            turns: Turns::default(),
+            purged: AtomicU64::new(0),
+            observer: Observer::new(metrics),
+        })
     }
 
     async fn watch<T>(
@@ -89,6 +98,7 @@ impl SqlState {
         T: Send,
     {
         let tried = async {
+            let _turn = self.turns.take(lock).await;
             loop {
                 let tried = match Step::begin(&self.database, lock).await {
                     Ok(step) => work(step).await,

@@ -18,7 +18,7 @@ use crate::token::{Generation, Holder, SessionId, SubjectTag, TokenId};
 /// A session that died of age is kept this long, for whoever asks after it to be told once what became of it.
 const EXPIRED_KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// A session with its subject's epoch; the order of columns is of no concern, their names are.
+/// What a session is made of; the order of columns is of no concern, their names are.
 #[derive(FromRow)]
 struct Row {
     sid: String,
@@ -33,7 +33,24 @@ struct Row {
     amr: String,
     user_agent: String,
     ip: String,
+}
+
+/// A session with its subject's epoch.
+#[derive(FromRow)]
+struct Whole {
+    #[sqlx(flatten)]
+    row: Row,
     epoch: i64,
+}
+
+/// A session with what judges a refresh token of its.
+#[derive(FromRow)]
+struct Family {
+    #[sqlx(flatten)]
+    row: Row,
+    salt: String,
+    rotated_at: i64,
+    expires_at: i64,
 }
 
 /// The beginning of every query for whole sessions.
@@ -50,8 +67,11 @@ macro_rules! select_sessions {
 
 pub(super) async fn open(step: &mut Step, new: &NewSession, rules: &SessionRules) -> Result<Opened, StateError> {
     let tag = new.sid.tag();
+    let (alive, dead) = of_subject_by_age(step, tag).await?;
     // A repeat of a call whose answer was lost: session ids are random, so this one can only be our own.
-    if let Some(session) = find(&mut step.change, &new.sid).await? {
+    if alive.contains(&new.sid) {
+        let session = find(&mut step.change, &new.sid).await?;
+        let session = session.ok_or_else(|| StateError::Corrupt("a session is there, and is not".into()))?;
         return Ok(Opened::Session {
             session: Box::new(session),
             evicted: Vec::new(),
@@ -59,24 +79,19 @@ pub(super) async fn open(step: &mut Step, new: &NewSession, rules: &SessionRules
             expired: Vec::new(),
         });
     }
-    let expired = take_expired(step, tag).await?;
     let mut evicted = Vec::new();
     if rules.max_per_subject > 0 {
         let most = rules.max_per_subject as usize;
-        let alive: Vec<(String,)> =
-            query("SELECT sid FROM state_session WHERE tag = ? AND expires_at > ? ORDER BY created_at, sid")
-                .bind(tag.to_string())
-                .bind(step.now)
-                .all(&mut step.change)
-                .await?;
         if alive.len() >= most && rules.at_limit == AtLimit::Refuse {
             return Ok(Opened::LimitReached);
         }
-        for (sid,) in alive.iter().take((alive.len() + 1).saturating_sub(most)) {
-            let sid = sid_from(sid)?;
-            end(step, &sid).await?;
-            evicted.push(sid);
+        for sid in alive.iter().take((alive.len() + 1).saturating_sub(most)) {
+            end(step, sid).await?;
+            evicted.push(*sid);
         }
+    }
+    for sid in &dead {
+        remove(step, sid).await?;
     }
     let ends = step.now.plus(rules.lifetime);
     subject::keep(step, tag, ends).await?;
@@ -112,24 +127,26 @@ pub(super) async fn open(step: &mut Step, new: &NewSession, rules: &SessionRules
         ends,
         device: device.clone(),
     };
-    Ok(Opened::Session { session: Box::new(session), evicted, unconfirmed: false, expired })
+    Ok(Opened::Session { session: Box::new(session), evicted, unconfirmed: false, expired: dead })
 }
 
-/// Removes the subject's sessions that died of age.
-async fn take_expired(step: &mut Step, tag: SubjectTag) -> Result<Vec<SessionId>, StateError> {
-    let expired: Vec<(String,)> = query("SELECT sid FROM state_session WHERE tag = ? AND expires_at <= ?")
-        .bind(tag.to_string())
-        .bind(step.now)
-        .all(&mut step.change)
-        .await?;
-    for (sid,) in &expired {
-        remove(step, sid).await?;
+/// The subject's sessions: those that live, oldest first, and those that died of age.
+async fn of_subject_by_age(step: &mut Step, tag: SubjectTag) -> Result<(Vec<SessionId>, Vec<SessionId>), StateError> {
+    let rows: Vec<(String, i64)> =
+        query("SELECT sid, expires_at FROM state_session WHERE tag = ? ORDER BY created_at, sid")
+            .bind(tag.to_string())
+            .all(&mut step.change)
+            .await?;
+    let (mut alive, mut dead) = (Vec::new(), Vec::new());
+    for (sid, expires) in rows {
+        let side = if unsigned(expires)? > step.now.0 { &mut alive } else { &mut dead };
+        side.push(sid_from(&sid)?);
     }
-    expired.iter().map(|(sid,)| sid_from(sid)).collect()
+    Ok((alive, dead))
 }
 
-async fn remove(step: &mut Step, sid: &str) -> Result<(), StateError> {
-    query("DELETE FROM state_session WHERE sid = ?").bind(sid).run(&mut step.change).await?;
+async fn remove(step: &mut Step, sid: &SessionId) -> Result<(), StateError> {
+    query("DELETE FROM state_session WHERE sid = ?").bind(sid.to_string()).run(&mut step.change).await?;
     Ok(())
 }
 
@@ -140,43 +157,44 @@ pub(super) async fn rotate(
     salt: &Digest,
     rules: &SessionRules,
 ) -> Result<Rotation, StateError> {
-    let row: Option<(String, i64, i64, i64, i64, String)> = query(
-        "SELECT salt, generation, rotated_at, expires_at, ends_at, subject FROM state_session WHERE sid = ? {lock}",
+    let row: Option<Family> = query(
+        "SELECT sid, salt, generation, rotated_at, created_at, seen_at, expires_at, ends_at, subject, kind, roles, scope, \
+         amr, user_agent, ip FROM state_session WHERE sid = ? {lock}",
     )
     .bind(sid.to_string())
     .maybe(&mut step.change)
     .await?;
-    let Some((kept, current, rotated_at, expires, ends, whose)) = row else { return Ok(Rotation::Unknown) };
-    if !constant_time_eq(kept.as_bytes(), salt.to_string().as_bytes()) {
+    let Some(family) = row else { return Ok(Rotation::Unknown) };
+    if !constant_time_eq(family.salt.as_bytes(), salt.to_string().as_bytes()) {
         return Ok(Rotation::Unknown);
     }
-    if unsigned(expires)? <= step.now.0 {
-        remove(step, &sid.to_string()).await?;
-        return Ok(Rotation::Expired { subject: Some(whose) });
+    if unsigned(family.expires_at)? <= step.now.0 {
+        remove(step, sid).await?;
+        return Ok(Rotation::Expired { subject: Some(family.row.subject) });
     }
-    let (current, ends) = (generation(current)?, Millis(unsigned(ends)?));
-    let verdict = judge(current, Millis(unsigned(rotated_at)?), shown, step.now, rules.grace);
+    let rotated_at = Millis(unsigned(family.rotated_at)?);
+    let mut session = family.row.session(step.epoch)?;
+    let verdict = judge(session.generation, rotated_at, shown, step.now, rules.grace);
     match verdict {
         Verdict::Rotate(next) | Verdict::CatchUp(next) => {
             query("UPDATE state_session SET generation = ?, rotated_at = ?, seen_at = ?, expires_at = ? WHERE sid = ?")
                 .bind(i64::from(next.0))
                 .bind(step.now)
                 .bind(step.now)
-                .bind(step.now.plus(rules.idle).min(ends))
+                .bind(step.now.plus(rules.idle).min(session.ends))
                 .bind(sid.to_string())
                 .run(&mut step.change)
                 .await?;
+            (session.generation, session.last_seen) = (next, step.now);
         }
         Verdict::Repeat(_) => {}
         Verdict::Reuse => {
             end(step, sid).await?;
-            return Ok(Rotation::Reused { subject: whose, confirmed: true });
+            return Ok(Rotation::Reused { subject: session.holder.subject, confirmed: true });
         }
         Verdict::Lost => return Ok(Rotation::Lost),
     }
-    subject::keep(step, sid.tag(), ends).await?;
-    let session = find(&mut step.change, sid).await?;
-    let session = session.ok_or_else(|| StateError::Corrupt("a rotated session is gone".into()))?;
+    subject::keep(step, sid.tag(), session.ends).await?;
     Ok(match verdict {
         Verdict::Repeat(_) => Rotation::Repeated(session),
         Verdict::CatchUp(_) => Rotation::CaughtUp(session),
@@ -264,20 +282,20 @@ pub(super) async fn standing(
 
 pub(super) async fn find(on: impl Into<On<'_>>, sid: &SessionId) -> Result<Option<Session>, StateError> {
     let found = query(select_sessions!("WHERE s.sid = ? AND s.expires_at > {now}"));
-    let row: Option<Row> = found.bind(sid.to_string()).maybe(on).await?;
-    row.map(Session::try_from).transpose()
+    let whole: Option<Whole> = found.bind(sid.to_string()).maybe(on).await?;
+    whole.map(Whole::session).transpose()
 }
 
 pub(super) async fn of_subject(database: &Database, tag: SubjectTag) -> Result<Vec<Session>, StateError> {
     let found = query(select_sessions!("WHERE s.tag = ? AND s.expires_at > {now} ORDER BY s.created_at, s.sid"));
-    let rows: Vec<Row> = found.bind(tag.to_string()).all(database).await?;
-    rows.into_iter().map(Session::try_from).collect()
+    let all: Vec<Whole> = found.bind(tag.to_string()).all(database).await?;
+    all.into_iter().map(Whole::session).collect()
 }
 
 pub(super) async fn all(database: &Database, limit: usize) -> Result<Vec<Session>, StateError> {
     let found = query(select_sessions!("WHERE s.expires_at > {now} ORDER BY s.created_at DESC LIMIT ?"));
-    let rows: Vec<Row> = found.bind(signed(limit as u64)).all(database).await?;
-    rows.into_iter().map(Session::try_from).collect()
+    let all: Vec<Whole> = found.bind(signed(limit as u64)).all(database).await?;
+    all.into_iter().map(Whole::session).collect()
 }
 
 pub(super) async fn purge(database: &Database, now: Millis) -> Result<(), StateError> {
@@ -286,25 +304,30 @@ pub(super) async fn purge(database: &Database, now: Millis) -> Result<(), StateE
     Ok(())
 }
 
-impl TryFrom<Row> for Session {
-    type Error = StateError;
+impl Whole {
+    fn session(self) -> Result<Session, StateError> {
+        let epoch = unsigned(self.epoch)?;
+        self.row.session(epoch)
+    }
+}
 
-    fn try_from(row: Row) -> Result<Self, StateError> {
-        Ok(Self {
-            sid: sid_from(&row.sid)?,
+impl Row {
+    fn session(self, epoch: u64) -> Result<Session, StateError> {
+        Ok(Session {
+            sid: sid_from(&self.sid)?,
             holder: Holder {
-                subject: row.subject,
-                kind: kind_from(&row.kind)?,
-                roles: words(&row.roles)?,
-                scope: words(&row.scope)?,
-                amr: words(&row.amr)?,
+                subject: self.subject,
+                kind: kind_from(&self.kind)?,
+                roles: words(&self.roles)?,
+                scope: words(&self.scope)?,
+                amr: words(&self.amr)?,
             },
-            generation: generation(row.generation)?,
-            epoch: unsigned(row.epoch)?,
-            created: Millis(unsigned(row.created_at)?),
-            last_seen: Millis(unsigned(row.seen_at)?),
-            ends: Millis(unsigned(row.ends_at)?),
-            device: Device { user_agent: row.user_agent, ip: row.ip.parse().ok() },
+            generation: generation(self.generation)?,
+            epoch,
+            created: Millis(unsigned(self.created_at)?),
+            last_seen: Millis(unsigned(self.seen_at)?),
+            ends: Millis(unsigned(self.ends_at)?),
+            device: Device { user_agent: self.user_agent, ip: self.ip.parse().ok() },
         })
     }
 }

@@ -34,19 +34,32 @@ pub(super) struct Step {
     pub now: Millis,
     /// The subject's epoch; 0 where it has no row, or none is locked.
     pub epoch: u64,
+    /// Until when the subject's row is kept.
+    pub kept_until: Millis,
     told: Vec<Entry>,
+}
+
+/// A subject's row, once it is ours, and when that was.
+#[derive(sqlx::FromRow)]
+struct Locked {
+    epoch: i64,
+    keep_until: i64,
+    at: i64,
 }
 
 impl Step {
     pub(super) async fn begin(database: &Database, lock: Lock) -> Result<Self, StateError> {
         let mut change = database.begin().await?;
-        let epoch = match lock {
+        let locked = match lock {
             Lock::Nothing => None,
             Lock::Subject(tag) => lock_row(&mut change, tag).await?,
             Lock::NewSubject(tag) => Some(lock_or_make_row(&mut change, tag).await?),
         };
-        let now = change.now().await?;
-        Ok(Self { change, now, epoch: unsigned(epoch.unwrap_or(0))?, told: Vec::new() })
+        let (now, epoch, kept_until) = match locked {
+            Some(row) => (Millis(unsigned(row.at)?), unsigned(row.epoch)?, Millis(unsigned(row.keep_until)?)),
+            None => (change.now().await?, 0, Millis(0)),
+        };
+        Ok(Self { change, now, epoch, kept_until, told: Vec::new() })
     }
 
     /// The log will tell this. It is written at the very end, since its one row is what steps of all subjects wait for.
@@ -64,21 +77,26 @@ impl Step {
     }
 }
 
-async fn lock_row(change: &mut Change, tag: SubjectTag) -> Result<Option<i64>, sqlx::Error> {
-    let row: Option<(i64,)> =
-        query("SELECT epoch FROM state_subject WHERE tag = ? {lock}").bind(tag.to_string()).maybe(change).await?;
-    Ok(row.map(|(epoch,)| epoch))
+async fn lock_row(change: &mut Change, tag: SubjectTag) -> Result<Option<Locked>, sqlx::Error> {
+    // The time of the outer row: the inner one is locked by then.
+    query(
+        "SELECT s.epoch, s.keep_until, {clock} AS at \
+         FROM (SELECT epoch, keep_until FROM state_subject WHERE tag = ? {lock}) s",
+    )
+    .bind(tag.to_string())
+    .maybe(change)
+    .await
 }
 
-async fn lock_or_make_row(change: &mut Change, tag: SubjectTag) -> Result<i64, sqlx::Error> {
+async fn lock_or_make_row(change: &mut Change, tag: SubjectTag) -> Result<Locked, sqlx::Error> {
     loop {
+        if let Some(row) = lock_row(change, tag).await? {
+            return Ok(row);
+        }
+        // Made by us or by another who came first, it is locked in the next round; unless an old one was purged meanwhile.
         query("INSERT INTO state_subject (tag, epoch, denied_until, keep_until) VALUES (?, {now}, 0, 0) {or_keep tag}")
             .bind(tag.to_string())
             .run(&mut *change)
             .await?;
-        // An old row may be purged between the two.
-        if let Some(epoch) = lock_row(change, tag).await? {
-            return Ok(epoch);
-        }
     }
 }

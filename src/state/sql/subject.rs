@@ -17,15 +17,16 @@ const DENIED_LONGER: Duration = Duration::from_secs(120);
 /// An issuer's clock may be ahead of ours by this much: the leeway that `iat` has.
 const ISSUER_AHEAD: Duration = Duration::from_secs(5);
 
-/// Keeps the subject's epoch until after `ends`.
+/// Keeps the subject's epoch until after `ends`; longer than that, so that few steps have to.
 pub(super) async fn keep(step: &mut Step, tag: SubjectTag, ends: Millis) -> Result<(), StateError> {
-    let until = ends.plus(LONGER);
-    query("UPDATE state_subject SET keep_until = ? WHERE tag = ? AND keep_until < ?")
-        .bind(until)
-        .bind(tag.to_string())
-        .bind(until)
-        .run(&mut step.change)
-        .await?;
+    if step.kept_until <= ends {
+        step.kept_until = ends.plus(LONGER);
+        query("UPDATE state_subject SET keep_until = ? WHERE tag = ?")
+            .bind(step.kept_until)
+            .bind(tag.to_string())
+            .run(&mut step.change)
+            .await?;
+    }
     Ok(())
 }
 
