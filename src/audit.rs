@@ -10,6 +10,9 @@ use std::net::IpAddr;
 pub enum Event {
     AuthnLoginSuccess,
     AuthnLoginFail,
+    /// So many wrong passwords that none is looked at for a while.
+    AuthnLoginLock,
+    AuthnPasswordChange,
     AuthnTokenRevoked,
     AuthnTokenReuse,
     SessionCreated,
@@ -17,6 +20,9 @@ pub enum Event {
     SessionEnded,
     AuthzFail,
     AuthzChange,
+    UserCreated,
+    UserUpdated,
+    UserDeleted,
     ExcessRateLimitExceeded,
     KeyChange,
     ConfigChange,
@@ -27,6 +33,8 @@ impl Event {
         match self {
             Self::AuthnLoginSuccess => "authn_login_success",
             Self::AuthnLoginFail => "authn_login_fail",
+            Self::AuthnLoginLock => "authn_login_lock",
+            Self::AuthnPasswordChange => "authn_password_change",
             Self::AuthnTokenRevoked => "authn_token_revoked",
             Self::AuthnTokenReuse => "authn_token_reuse",
             Self::SessionCreated => "session_created",
@@ -34,6 +42,9 @@ impl Event {
             Self::SessionEnded => "session_expired",
             Self::AuthzFail => "authz_fail",
             Self::AuthzChange => "authz_change",
+            Self::UserCreated => "user_created",
+            Self::UserUpdated => "user_updated",
+            Self::UserDeleted => "user_deleted",
             Self::ExcessRateLimitExceeded => "excess_rate_limit_exceeded",
             Self::KeyChange => "crypt_key_change",
             Self::ConfigChange => "sys_config_change",

@@ -39,7 +39,7 @@ impl fmt::Display for Timestamp {
 }
 
 /// A moment in Unix milliseconds by the token store's clock: what rotation and idle ends are measured in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Millis(pub u64);
 
 impl Millis {

@@ -14,15 +14,21 @@ pub mod metrics;
 pub mod secret;
 pub mod units;
 
-// Tokens, and where their state lives.
+// Tokens and where their state lives, and users.
 pub mod token;
 
+pub mod authn;
 pub mod database;
 pub mod state;
+pub mod users;
 
 // Decisions.
 pub mod check;
+pub mod limit;
+
 pub mod issue;
+
+pub mod accounts;
 
 // The doors.
 pub mod gate;

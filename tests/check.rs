@@ -124,6 +124,7 @@ impl Site {
                 issued: now,
                 expires: now.plus(HOUR),
                 auth_time: None,
+                device_changed: &[],
             },
             now,
         );

@@ -1,11 +1,14 @@
-//! One set of promises, kept by every token store; then what is special to Redis and to SQLite.
-//! Redis tests need `redis-server`; without it they say SKIPPED and pass. `DOORWARD_TEST_REDIS_SERVER` names another server.
+//! One set of promises, kept by every token store, and one kept by every users' database; then what is special to Redis, to
+//! SQLite and to servers that several nodes share. Tests of a server that is not installed say SKIPPED and pass.
+//! `DOORWARD_TEST_REDIS_SERVER` names another Redis.
 
 // clippy sees no test in a test's helper.
 #![allow(clippy::unwrap_used)]
 
 #[path = "harness/certificates.rs"]
 mod certificates;
+#[path = "harness/databases.rs"]
+mod databases;
 #[path = "harness/ports.rs"]
 mod ports;
 #[path = "harness/redis.rs"]
@@ -37,5 +40,9 @@ mod rotation;
 mod sequences;
 #[path = "stores/sessions.rs"]
 mod sessions;
+#[path = "stores/several_nodes.rs"]
+mod several_nodes;
 #[path = "stores/sqlite.rs"]
 mod sqlite;
+#[path = "stores/users.rs"]
+mod users;

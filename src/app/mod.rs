@@ -7,6 +7,7 @@ mod keys;
 pub(crate) mod parts;
 mod reload;
 mod running;
+pub(crate) mod session_plane;
 
 use std::process::ExitCode;
 

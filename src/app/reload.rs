@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::app::running::{Reloads, trusted_callers};
+use crate::app::running::Reloads;
+use crate::app::session_plane::trusted_callers;
 use crate::audit::{self, About, Event};
 use crate::check::headers::HeaderPlan;
 use crate::check::policy::Policy;
@@ -40,7 +41,7 @@ impl Reloading {
         &self.loaded.config
     }
 
-    /// Takes over what has changed: rules, headers, keys, trusted callers, the log level. The rest asks for a restart.
+    /// Takes over what has changed: rules, headers, keys, trusted callers, limits, the log level. The rest asks for a restart.
     pub(super) async fn apply(&mut self, to: &Reloads) {
         let outcome = match self.try_apply(to).await {
             Ok(()) => "reloaded",
@@ -67,6 +68,7 @@ impl Reloading {
             // The one step that can still fail comes before those that cannot.
             plane.keys.reload(config).await?;
             plane.desk.callers.store(callers.into());
+            plane.limits.reload(config.limits.clone());
         }
         to.checker.reload(policy, plan);
         logging::set_level(config.logging.level);

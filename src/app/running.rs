@@ -1,17 +1,15 @@
 //! A running doorward: the parts of its role behind their open doors, and the way they end.
 
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::ServeOptions;
-use crate::app::keys::Keys;
 use crate::app::parts::{self, Store};
+use crate::app::session_plane::{Making, SessionPlane};
 use crate::check::activity::Activity;
 use crate::check::checker::{self, Checker};
 use crate::check::follower::Follower;
@@ -21,8 +19,6 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role};
 use crate::gate::{Gate, GateSettings};
 use crate::health::Health;
-use crate::issue::trusted::TrustedCallers;
-use crate::issue::{self, Issuer};
 use crate::listen::address::{Address, Listener};
 use crate::listen::cores::Cores;
 use crate::listen::drain::Drain;
@@ -33,11 +29,10 @@ use crate::listen::serve::{Drained, serve, serve_on};
 use crate::metrics::Metrics;
 use crate::ops;
 use crate::state::Lookups;
-use crate::token::jwt::{OwnKeys, Signer, Verifier};
+use crate::token::jwt::{OwnKeys, Verifier};
 use crate::token::keys::KeyRing;
-use crate::token::refresh::RefreshToken;
 use crate::token::remote::source::SourceView;
-use crate::web::{self, Desk};
+use crate::web;
 
 const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -68,13 +63,6 @@ pub(super) struct Reloads {
     /// The session plane's; a checker has none.
     pub session_plane: Option<SessionPlane>,
     pub dev: bool,
-}
-
-pub(super) struct SessionPlane {
-    pub desk: Arc<Desk>,
-    pub keys: Keys,
-    /// Where it listens, for the rule of who may log users in (SEC-K9).
-    pub address: Option<IpAddr>,
 }
 
 impl std::fmt::Debug for Running {
@@ -137,13 +125,22 @@ impl Running {
         let mut session_plane = None;
         if let (Some(listener), Some(ring)) = (bound.public, ring) {
             let address = listener.tcp_addr().map(|addr| addr.ip());
-            let made = ground.session_plane(config, &store, verifier, &checker, ring, address, dev)?;
+            let made = SessionPlane::make(Making {
+                config,
+                ground: &ground,
+                store: &store,
+                verifier,
+                checker: &checker,
+                ring,
+                address,
+                dev,
+                working: &mut working,
+            })
+            .await?;
             let router = routed::router(web::router::router(made.desk.clone()));
             let limits = Limits::public(ground.proxies.clone());
             serving.spawn(until_drained(serve(listener, limits, router, drain.clone())));
             session_plane = Some(made);
-            let (sessions, stop) = (Arc::clone(&store.sessions), rest.clone());
-            working.spawn(async move { sessions.guard(stop).await });
         }
         let reloads = Reloads { checker, session_plane, dev };
         let Ground { health, drain, rest, .. } = ground;
@@ -166,13 +163,13 @@ impl Running {
 }
 
 /// What every part stands on.
-struct Ground {
-    metrics: Arc<Metrics>,
+pub(super) struct Ground {
+    pub metrics: Arc<Metrics>,
     health: Arc<Health>,
-    clock: Arc<dyn Clock>,
-    proxies: TrustedProxies,
+    pub clock: Arc<dyn Clock>,
+    pub proxies: TrustedProxies,
     drain: Drain,
-    rest: CancellationToken,
+    pub rest: CancellationToken,
 }
 
 impl Ground {
@@ -194,65 +191,12 @@ impl Ground {
             sign_in_url: config.check.sign_in_url.clone(),
         }
     }
-
-    #[expect(clippy::too_many_arguments, reason = "this is where all the parts meet")]
-    fn session_plane(
-        &self,
-        config: &Config,
-        store: &Store,
-        verifier: Arc<Verifier>,
-        checker: &Arc<Checker>,
-        ring: Arc<KeyRing>,
-        address: Option<IpAddr>,
-        dev: bool,
-    ) -> Result<SessionPlane> {
-        let callers = trusted_callers(config, address, dev)?;
-        let (secret, refresh_key) = (ring.secret().clone(), RefreshToken::key(ring.secret()));
-        let signer = Arc::new(Signer::new(ring).heeding(verifier.clone()));
-        let issuer = Issuer::new(issue::Parts {
-            sessions: Arc::clone(&store.sessions),
-            signer: signer.clone(),
-            verifier: verifier.clone(),
-            refresh_key,
-            clock: Arc::clone(&self.clock),
-            hears: Some(checker.clone()),
-            metrics: Arc::clone(&self.metrics),
-            settings: config.auth.clone(),
-        });
-        let (published, clock) = (signer.clone(), Arc::clone(&self.clock));
-        let desk = Arc::new(Desk {
-            issuer: Arc::new(issuer),
-            authenticates: checker.clone(),
-            keys: Arc::new(move || published.ring().jwks(clock.now())),
-            callers: ArcSwap::from_pointee(callers),
-            proxies: self.proxies.clone(),
-        });
-        let keys = Keys {
-            signer,
-            secret,
-            verifier,
-            sessions: Arc::clone(&store.sessions),
-            hears: checker.clone(),
-            clock: Arc::clone(&self.clock),
-            metrics: Arc::clone(&self.metrics),
-            unannounced: Mutex::default(),
-        };
-        keys.show();
-        Ok(SessionPlane { desk, keys, address })
-    }
 }
 
 /// Where checks are served. A sidecar has a core a worker. Beside a session plane they share its runtime, in which another
 /// thread takes over the checks that wait behind a signature.
 fn cores(config: &Config, role: Role) -> std::io::Result<Cores> {
     if role == Role::Check { Cores::here_and_beside(config.threads()) } else { Ok(Cores::here()) }
-}
-
-/// Who may log users in; refuses to open that to the world (SEC-K9).
-pub(super) fn trusted_callers(config: &Config, address: Option<IpAddr>, dev: bool) -> Result<TrustedCallers> {
-    let callers = TrustedCallers::load(&config.auth.trusted_login, dev)?;
-    callers.fit_to_serve_on(address)?;
-    Ok(callers)
 }
 
 fn verifier(config: &Config, ring: Option<&Arc<KeyRing>>) -> Result<Verifier> {

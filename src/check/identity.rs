@@ -21,6 +21,10 @@ pub struct Identity {
     pub auth_time: Option<Timestamp>,
     /// Of own tokens only.
     pub sid: Option<SessionId>,
+    /// An own token of a session that an account signed in to, not of one that a back end vouched for.
+    pub of_account: bool,
+    /// An own token refreshed on another device than the one that signed in. Other issuers' tokens know nothing of devices.
+    pub device_changed: bool,
     /// All configured headers; those that this token has no claim for have no value.
     names: Arc<[HeaderName]>,
     texts: Texts,
@@ -46,6 +50,8 @@ impl Identity {
             expires: claims.expires,
             auth_time: claims.auth_time,
             sid: claims.sid,
+            of_account: claims.own && !claims.payload.contains_key("user_id"),
+            device_changed: claims.own && claims.payload.contains_key("device_changed"),
             names,
             texts: Texts::of(&[values, &[Some(&claims.subject)], &roles, &scope, &amr]),
             message: OnceLock::new(),

@@ -24,6 +24,8 @@ pub struct Require {
     pub amr: Vec<String>,
     /// At most this long since the subject signed in (`auth_time`).
     pub max_auth_age: Option<Span>,
+    /// The session was last refreshed on the device that signed in, as far as `auth.device_binding` looks at it.
+    pub same_device: bool,
 }
 
 /// A checked [`Require`]. All that is given must hold.
@@ -33,6 +35,7 @@ pub struct Requirement {
     scopes: Box<[String]>,
     amr: Box<[String]>,
     max_auth_age: Option<Duration>,
+    same_device: bool,
 }
 
 impl Requirement {
@@ -55,6 +58,7 @@ impl Requirement {
             scopes: from.scopes.clone().into(),
             amr: from.amr.clone().into(),
             max_auth_age: from.max_auth_age.map(|age| age.0),
+            same_device: from.same_device,
         })
     }
 
@@ -69,7 +73,8 @@ impl Requirement {
         // A sign-in yet to come (milliseconds for seconds, or a wrong clock) would stay recent for ever.
         let recent = |at: Timestamp, age| at <= now.plus(LEEWAY) && now.since(at) <= age;
         let recent = self.max_auth_age.is_none_or(|age| of.auth_time.is_some_and(|at| recent(at, age)));
-        if !recent || !self.amr.iter().all(|asked| of.amr().any(|method| method == asked)) {
+        let moved = self.same_device && of.device_changed;
+        if moved || !recent || !self.amr.iter().all(|asked| of.amr().any(|method| method == asked)) {
             return Err(Denial::InsufficientAuthentication);
         }
         Ok(())

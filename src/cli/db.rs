@@ -1,12 +1,14 @@
 //! `db migrate|status`: the schema of the SQL database.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
 use super::{ConfigArgs, Format, Outcome, OutputArgs, block_on, terminal};
+use crate::clock::SystemClock;
 use crate::config::Role;
-use crate::database::{self, DatabaseError};
+use crate::database::{self, Engine, Standing};
 
 /// Brings the database's schema up to date, or tells how it stands
 #[derive(Debug, Subcommand)]
@@ -45,21 +47,37 @@ impl Db {
             Self::Migrate(one) => (one.config, true, Format::Text),
             Self::Status(one) => (one.config, false, one.output.output),
         };
-        let mut settings = args.load(Role::Issuer)?.config.users;
-        settings.migrate = migrate;
+        let settings = args.load(Role::Issuer)?.config.users;
         if !migrate {
             super::parts::must_exist(&settings.url)?;
         }
-        let opened = block_on(async { Ok(database::open(&settings).await.map(drop)) })?;
-        let (up_to_date, told) = match opened {
-            Ok(()) => (true, "up to date"),
-            Err(DatabaseError::Older) => (false, "older than this doorward; run: doorward db migrate"),
-            Err(error) => return Err(error.into()),
-        };
+        let (engine, Standing { found, known }) = block_on(look(settings, migrate))?;
+        let up_to_date = found == known;
         match output {
-            Format::Json => terminal::print_json(&serde_json::json!({ "up_to_date": up_to_date }))?,
-            Format::Text => terminal::print(told)?,
+            Format::Json => terminal::print_json(&serde_json::json!({
+                "engine": engine.name(), "schema": found, "known": known, "up_to_date": up_to_date,
+            }))?,
+            Format::Text if up_to_date => terminal::print(&format!("{}: schema {found}, up to date", engine.name()))?,
+            Format::Text if found > known => terminal::print(&format!(
+                "{}: schema {found}, made by a newer doorward; this one knows {known}",
+                engine.name()
+            ))?,
+            Format::Text => terminal::print(&format!(
+                "{}: schema {found}, older than this doorward's {known}; run: doorward db migrate",
+                engine.name()
+            ))?,
         }
         Ok(if up_to_date { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// How far the schema is, after bringing it up to date where that is asked for.
+async fn look(settings: database::Settings, migrate: bool) -> anyhow::Result<(Engine, Standing)> {
+    let clock = Arc::new(SystemClock);
+    let database = if migrate {
+        database::open(&database::Settings { migrate, ..settings }, clock).await?
+    } else {
+        database::connect(&settings, clock).await?
+    };
+    Ok((database.engine(), database::standing(&database).await?))
 }

@@ -15,6 +15,7 @@ mod serve;
 mod session;
 mod terminal;
 mod token;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,6 +56,8 @@ enum Command {
     Doctor(doctor::Doctor),
     #[command(subcommand)]
     Config(config::Config),
+    #[command(subcommand)]
+    User(user::UserCommand),
     #[command(subcommand)]
     Session(session::SessionCommand),
     #[command(subcommand)]
@@ -122,6 +125,7 @@ pub fn run() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Serve(serve) => serve.run(),
         Command::Config(config) => config.run(),
+        Command::User(user) => user.run(),
         Command::Session(session) => session.run(),
         Command::Key(key) => key.run(),
         Command::Token(token) => token.run(),

@@ -5,19 +5,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::Accounts;
 use crate::app::parts::{Store, own_keys_elsewhere, own_profile, ring_rules};
+use crate::app::session_plane;
 use crate::clock::SystemClock;
 use crate::config::{Config, Role};
+use crate::issue::record::Records;
 use crate::issue::{Call, Issuer, Parts};
+use crate::limit::Limits;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::state::Sessions;
 use crate::token::jwt::{OwnKeys, Signer, Verifier};
 use crate::token::keys::KeyRing;
 use crate::token::refresh::RefreshToken;
+use crate::users::Users;
+use crate::users::sql::SqlUsers;
 
 /// The key ring as it stands; a command makes no keys by the way.
 pub(super) fn ring(config: &Config) -> anyhow::Result<Arc<KeyRing>> {
@@ -99,10 +106,21 @@ async fn fetch_keys(verifier: &Arc<Verifier>, budget: Duration) {
 
 /// An issuer over the store and the keys, as `serve` has one.
 pub(super) async fn issuer(config: &Config, sessions: Arc<dyn Sessions>) -> anyhow::Result<Issuer> {
+    issuer_with(config, sessions, None, Records::default())
+}
+
+fn issuer_with(
+    config: &Config,
+    sessions: Arc<dyn Sessions>,
+    users: Option<Arc<SqlUsers>>,
+    records: Records,
+) -> anyhow::Result<Issuer> {
     let ring = ring(config)?;
     let own = OwnKeys::Ring(Arc::clone(&ring));
     Ok(Issuer::new(Parts {
         sessions,
+        users: users.map(|users| users as Arc<dyn Users>),
+        records,
         verifier: Arc::new(Verifier::new(own_profile(config), own, &[])?),
         refresh_key: RefreshToken::key(ring.secret()),
         signer: Arc::new(Signer::new(ring)),
@@ -114,9 +132,37 @@ pub(super) async fn issuer(config: &Config, sessions: Arc<dyn Sessions>) -> anyh
     }))
 }
 
+/// Accounts as `serve` has them, for who stands at the machine; nothing is limited here.
+pub(super) struct Console {
+    pub accounts: Accounts,
+    writing: JoinHandle<()>,
+    end: CancellationToken,
+}
+
+impl Console {
+    pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
+        must_exist(&config.users.url)?;
+        let (clock, metrics) = (Arc::new(SystemClock), Arc::new(Metrics::new()));
+        let store = Store::open(config, Role::Issuer, clock.clone(), Arc::clone(&metrics)).await?;
+        let users = store.users.clone().context("users.url: no database is used")?;
+        let (records, writer) = Records::new(users.clone(), users.clone());
+        let end = CancellationToken::new();
+        let writing = tokio::spawn(writer.run(end.clone()));
+        let issuer = Arc::new(issuer_with(config, store.sessions, Some(users.clone()), records)?);
+        let limits = Arc::new(Limits::new(config.limits.clone(), store.counters, clock, metrics));
+        Ok(Self { accounts: session_plane::accounts(config, &issuer, &users, &limits)?, writing, end })
+    }
+
+    /// Waits until what happened is written to the audit tail.
+    pub(super) async fn close(self) {
+        self.end.cancel();
+        let _ = self.writing.await;
+    }
+}
+
 /// Who acts, for the audit log.
 pub(super) fn call() -> Call {
-    Call { client: None, request_id: "command-line".into() }
+    Call { request_id: "command-line".into(), ..Call::default() }
 }
 
 /// Starts the log for a command that changes something: its audit events go to standard error (SEC-G3).

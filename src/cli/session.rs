@@ -154,17 +154,7 @@ impl Show {
         let config = self.config.load(Role::All)?.config;
         let session = block_on(async { Ok(parts::store(&config).await?.session(&self.sid).await?) })?;
         let Some(session) = session else { bail!("there is no live session {}", self.sid) };
-        let json = as_json(&session);
-        match (self.output.output, json.as_object()) {
-            (Format::Text, Some(members)) => {
-                let line = |(name, value): (&String, &Value)| {
-                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    format!("{name:12} {}\n", terminal::printable(&text))
-                };
-                terminal::print(&members.iter().map(line).collect::<String>())?;
-            }
-            _ => terminal::print_json(&json)?,
-        }
+        terminal::print_members(&as_json(&session), self.output.output)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use serde_json::Value;
 
+use super::Format;
 pub(super) use crate::config::finding::printable;
 use crate::config::{Finding, Severity};
 
@@ -67,6 +68,37 @@ pub(super) fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) { Ok(()) } else { anyhow::bail!("not done") }
+}
+
+/// Asks for a secret without showing what is typed.
+pub(super) fn ask_secret(question: &str) -> anyhow::Result<String> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let stdin = io::stdin();
+    let before = tcgetattr(&stdin)?;
+    let mut silent = before.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&stdin, OptionalActions::Flush, &silent)?;
+    let _ = write!(io::stderr().lock(), "{question}");
+    let mut line = String::new();
+    let read = stdin.lock().read_line(&mut line);
+    tcsetattr(&stdin, OptionalActions::Flush, &before)?;
+    talk("");
+    read?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// One thing's members: as JSON, or one a line.
+pub(super) fn print_members(json: &Value, format: Format) -> anyhow::Result<()> {
+    match (format, json.as_object()) {
+        (Format::Text, Some(members)) => {
+            let line = |(name, value): (&String, &Value)| {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                format!("{name:12} {}\n", printable(&text))
+            };
+            print(&members.iter().map(line).collect::<String>())
+        }
+        _ => print_json(json),
+    }
 }
 
 /// Reads a secret, a token mostly, from standard input.

@@ -90,7 +90,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
     let broken: Vec<String> = findings.iter().map(|finding| finding.key.clone()).collect();
     let mut meaning = secrets::resolve(&mut config, |key| sources.is_set(key), inputs.role);
     let unread: Vec<String> = meaning.iter().map(|finding| finding.key.trim_end_matches("_file").to_owned()).collect();
-    meaning.extend(validate::all(&config, inputs, &sources).into_iter().filter(|one| !unread.contains(&one.key)));
+    meaning.extend(validate::all(&config, inputs).into_iter().filter(|one| !unread.contains(&one.key)));
     if inputs.files {
         meaning.extend(files::findings(&config, inputs.role));
     }

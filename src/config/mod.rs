@@ -32,13 +32,14 @@ use std::num::NonZero;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::accounts::retention;
 use crate::check::cache;
 use crate::check::identity::HeaderSettings;
 use crate::check::policy::RuleSettings;
 use crate::token::keys;
 use crate::token::remote::IssuerSettings;
 use crate::units::Span;
-use crate::{database, issue, listen, logging, state};
+use crate::{database, issue, limit, listen, logging, state};
 
 /// All of doorward's configuration. Every key is optional.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +54,8 @@ pub struct Config {
     pub state: state::Settings,
     pub users: database::Settings,
     pub auth: issue::Settings,
+    pub limits: limit::Settings,
+    pub retention: retention::Settings,
     pub keys: keys::Settings,
     /// More token issuers.
     pub issuers: Vec<IssuerSettings>,
@@ -80,6 +83,8 @@ impl Default for Config {
             state: state::Settings::default(),
             users: database::Settings::default(),
             auth: issue::Settings::default(),
+            limits: limit::Settings::default(),
+            retention: retention::Settings::default(),
             keys: keys::Settings::default(),
             issuers: Vec::new(),
             check: Check::default(),

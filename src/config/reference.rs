@@ -32,7 +32,7 @@ the file, that over the default.
 - Keys that end in `_file` name a file that holds a secret, so that it stays out of the configuration. Paths are relative to the
   working directory.
 - SIGHUP or a changed file (a swapped ConfigMap link too) is read again as a whole; a file with an error changes nothing. At once
-  take effect `check.rules`, `check.headers`, `auth.trusted_login`, `keys` and `logging.level`; whatever else has changed is named
+  take effect `check.rules`, `check.headers`, `auth.trusted_login`, `limits`, `keys` and `logging.level`; whatever else has changed is named
   in a warning, and takes a restart.
 - Keys that a role has no use for are ignored, so one file serves all roles.
 ";

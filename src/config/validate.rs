@@ -1,5 +1,6 @@
 //! What the types can't say: how values must fit together. Each check names the key, what is wrong and the fix; all run.
 
+mod accounts;
 mod store;
 
 use std::time::Duration;
@@ -8,7 +9,6 @@ use crate::check::headers::HeaderPlan;
 use crate::check::policy::Policy;
 use crate::config::files::told_by_room;
 use crate::config::finding::{Finding, Severity};
-use crate::config::source::Sources;
 use crate::config::{Config, Inputs, Role};
 use crate::listen::address::Address;
 use crate::token::keys::Algorithm;
@@ -17,7 +17,7 @@ use crate::token::keys::Algorithm;
 const LONG_UNSEEN: Duration = Duration::from_secs(600);
 
 /// Everything wrong with the configuration for what it is to do.
-pub(super) fn all(config: &Config, inputs: &Inputs, sources: &Sources) -> Vec<Finding> {
+pub(super) fn all(config: &Config, inputs: &Inputs) -> Vec<Finding> {
     let (role, mut told) = (inputs.role, Told::default());
     if role != Role::Check {
         issuer_side(config, inputs.dev, &mut told);
@@ -25,7 +25,7 @@ pub(super) fn all(config: &Config, inputs: &Inputs, sources: &Sources) -> Vec<Fi
     if role != Role::Issuer {
         check_side(config, inputs, &mut told);
     }
-    common(config, role, sources, &mut told);
+    common(config, role, &mut told);
     told.0
 }
 
@@ -53,7 +53,7 @@ impl Told {
     }
 }
 
-fn common(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
+fn common(config: &Config, role: Role, told: &mut Told) {
     let listen = &config.listen;
     let doors = [
         ("listen.public", &listen.public, role != Role::Check),
@@ -88,7 +88,7 @@ fn common(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
         "this is not an http or https URL",
         fix,
     );
-    store::judge(config, role, sources, told);
+    store::judge(config, role, told);
     told.error_if(
         config.shutdown.finish.0.is_zero(),
         "shutdown.finish",
@@ -134,6 +134,7 @@ fn issuer_side(config: &Config, dev: bool, told: &mut Told) {
         "use minutes; refreshing is what carries a session on",
     );
     told.error_if(config.keys.dir.is_empty(), "keys.dir", "no folder is named", "write keys");
+    accounts::judge(config, told);
     trusted_login(config, dev, told);
 }
 

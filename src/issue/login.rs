@@ -48,12 +48,12 @@ impl Issuer {
         let opened = self.open_and_mint(holder, device, call).await;
         let result = match &opened {
             Ok(pair) => {
-                call.record(Event::AuthnLoginSuccess, Some(&subject), Some(&pair.sid), method);
-                call.record(Event::SessionCreated, Some(&subject), Some(&pair.sid), method);
+                self.record(call, Event::AuthnLoginSuccess, Some(&subject), Some(&pair.sid), method);
+                self.record(call, Event::SessionCreated, Some(&subject), Some(&pair.sid), method);
                 "success"
             }
             Err(error) => {
-                call.record(Event::AuthnLoginFail, Some(&subject), None, error.code());
+                self.record(call, Event::AuthnLoginFail, Some(&subject), None, error.code());
                 if error.kind() == Kind::Unavailable { "unavailable" } else { "refused" }
             }
         };
@@ -62,9 +62,9 @@ impl Issuer {
     }
 
     /// Notes an attempt that was refused before it came to opening a session.
-    pub fn refused_login(&self, method: &'static str, call: &Call, why: &str) {
+    pub fn refused_login(&self, method: &'static str, subject: Option<&str>, call: &Call, why: &str) {
         self.parts.metrics.login_attempts.with_label_values(&[method, "refused"]).inc();
-        call.record(Event::AuthnLoginFail, None, None, why);
+        self.record(call, Event::AuthnLoginFail, subject, None, why);
     }
 
     async fn open_and_mint(&self, holder: Holder, device: Device, call: &Call) -> Result<TokenPair, LoginError> {
@@ -85,7 +85,9 @@ impl Issuer {
                 for sid in &expired {
                     self.tell_expired(sid, subject, call);
                 }
-                Ok(self.mint(&session, first, expected)?)
+                let pair = self.mint(&session, first, &[], expected)?;
+                self.parts.records.opened(&session);
+                Ok(pair)
             }
         }
     }

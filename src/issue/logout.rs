@@ -60,6 +60,15 @@ impl Issuer {
         Ok(())
     }
 
+    /// The session that a token of ours names, though the token be expired or spent and the session over: proof that whoever
+    /// shows it has had that session.
+    pub fn session_named_by(&self, bearer: &str) -> Option<SessionId> {
+        if RefreshToken::looks_like_one(bearer) {
+            return RefreshToken::parse(bearer, &self.parts.refresh_key).ok().map(|shown| shown.sid);
+        }
+        self.parts.verifier.verify_even_if_expired(bearer, self.parts.clock.now()).ok()?.sid
+    }
+
     /// Ends one session; `false` where none was live.
     pub async fn end_session(&self, sid: &SessionId, cause: Cause, call: &Call) -> Result<bool, StateError> {
         let Written { done: was_live, confirmed } = self.parts.sessions.end(sid, cause).await?;
@@ -72,6 +81,17 @@ impl Issuer {
         // Own tokens are refused by their epoch, for good; there is nothing to remember for longer than they live.
         let remember = self.parts.settings.access_lifetime.0;
         self.end_all(self.tag(subject), subject, cause, remember, call).await
+    }
+
+    /// Refuses every access token that one of our own subjects holds; its sessions live on, and a refresh gives it new ones:
+    /// how a change of its roles reaches every checker within the bound.
+    pub async fn outdate(&self, subject: &str, call: &Call) -> Result<(), StateError> {
+        let tag = self.tag(subject);
+        let outdated = self.parts.sessions.outdate(tag).await?;
+        self.hear(&Entry::Subject(tag));
+        let outcome = outcome("outdated", outdated.confirmed.is_ok());
+        self.record(call, Event::AuthnTokenRevoked, Some(subject), None, &outcome);
+        outdated.sure()
     }
 
     /// Refuses every token of a foreign issuer's subject that was issued until now; `remember` is the longest life of
@@ -99,7 +119,7 @@ impl Issuer {
         let denied = self.parts.sessions.deny_token(tag, jti, until).await?;
         self.hear(&Entry::Subject(tag));
         let outcome = outcome("denied", denied.confirmed.is_ok());
-        call.record(Event::AuthnTokenRevoked, Some(subject), None, &outcome);
+        self.record(call, Event::AuthnTokenRevoked, Some(subject), None, &outcome);
         denied.sure()
     }
 
@@ -114,8 +134,9 @@ impl Issuer {
         let ended = self.parts.sessions.end_subject(tag, cause, remember).await?;
         self.hear(&Entry::Subject(tag));
         self.parts.metrics.sessions_revoked.with_label_values(&[cause.as_str()]).inc_by(ended.done);
+        self.parts.records.all_ended(subject, cause);
         let outcome = outcome(cause.as_str(), ended.confirmed.is_ok());
-        call.record(Event::AuthnTokenRevoked, Some(subject), None, &outcome);
+        self.record(call, Event::AuthnTokenRevoked, Some(subject), None, &outcome);
         ended.sure()
     }
 

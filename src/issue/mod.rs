@@ -1,22 +1,28 @@
 //! The issuer: opens sessions, mints token pairs, rotates and ends them. The write wing's core; knows no protocol.
 
+pub mod device;
 pub mod login;
 pub mod logout;
+pub mod record;
 pub mod refresh;
 pub mod trusted;
 pub mod turns;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::device::DeviceBinding;
+use self::record::Records;
 use crate::audit::{self, About, Event, outcome};
-use crate::clock::Clock;
+use crate::authn::password;
+use crate::clock::{Clock, Millis};
 use crate::issue::turns::Turns;
+use crate::limit::Standing;
 use crate::listen::networks;
 use crate::metrics::Metrics;
 use crate::secret::MacKey;
@@ -25,6 +31,7 @@ use crate::token::jwt::{AccessToken, SignError, Signer, Verifier};
 use crate::token::refresh::RefreshToken;
 use crate::token::{SessionId, SubjectTag, TokenId};
 use crate::units::Span;
+use crate::users::Users;
 
 /// Opens sessions, mints and rotates their tokens, ends them. One for each process that issues; shared by reference.
 pub struct Issuer {
@@ -36,6 +43,10 @@ pub struct Issuer {
 /// What an issuer works with. `app` chooses and makes them.
 pub struct Parts {
     pub sessions: Arc<dyn Sessions>,
+    /// Asked at each refresh of an account's session; a command that refreshes none has none.
+    pub users: Option<Arc<dyn Users>>,
+    /// Where sessions and events are remembered for their owner and for administrators.
+    pub records: Records,
     pub signer: Arc<Signer>,
     pub verifier: Arc<Verifier>,
     /// What refresh tokens are authenticated with: `RefreshToken::key(ring.secret())`.
@@ -47,12 +58,14 @@ pub struct Parts {
     pub settings: Settings,
 }
 
-/// Who calls, for audit events.
+/// Who calls, for audit events and limits.
 #[derive(Clone, Debug, Default)]
 pub struct Call {
     /// The client's address, where it is known.
     pub client: Option<IpAddr>,
     pub request_id: Arc<str>,
+    /// What a limit said of this call, for whoever answers it.
+    pub limit: Arc<OnceLock<Standing>>,
 }
 
 /// What a login or a refresh gives.
@@ -62,7 +75,11 @@ pub struct TokenPair {
     pub refresh: String,
     /// How long the access token is valid.
     pub expires_in: Duration,
+    /// How long the session can be refreshed at the most.
+    pub refresh_expires_in: Duration,
     pub sid: SessionId,
+    pub created: Millis,
+    pub ends: Millis,
 }
 
 impl std::fmt::Debug for TokenPair {
@@ -81,12 +98,13 @@ impl Issuer {
     }
 
     /// A fresh access token for the session, and its refresh token of the session's generation. `shown` is any refresh
-    /// token of the family: the salt is nowhere else. `expected` is told the token, where the session's idle time has
-    /// begun anew with this call.
+    /// token of the family: the salt is nowhere else. `changed`: in what the device is not that of the login. `expected` is told
+    /// the token, where the session's idle time has begun anew with this call.
     fn mint(
         &self,
         session: &Session,
         shown: RefreshToken,
+        changed: &[&str],
         expected: Option<Box<dyn Expects + '_>>,
     ) -> Result<TokenPair, SignError> {
         let Settings { issuer, audience, access_lifetime, .. } = &self.parts.settings;
@@ -103,6 +121,7 @@ impl Issuer {
             issued: now,
             expires,
             auth_time: Some(session.created.seconds().min(now)),
+            device_changed: changed,
         };
         let (access, kid) = self.parts.signer.sign_and_name(&token, now)?;
         if let Some(expected) = expected {
@@ -112,11 +131,24 @@ impl Issuer {
             }
         }
         let refresh = shown.at(session.generation).encode(&self.parts.refresh_key);
-        Ok(TokenPair { access, refresh, expires_in: expires.since(now), sid: session.sid })
+        Ok(TokenPair {
+            access,
+            refresh,
+            expires_in: expires.since(now),
+            refresh_expires_in: session.ends.seconds().since(now),
+            sid: session.sid,
+            created: session.created,
+            ends: session.ends,
+        })
+    }
+
+    /// The same for whoever works beside the issuer on the same sessions.
+    pub fn sessions(&self) -> &Arc<dyn Sessions> {
+        &self.parts.sessions
     }
 
     /// What our own subjects' state is filed under.
-    fn tag(&self, subject: &str) -> SubjectTag {
+    pub fn tag(&self, subject: &str) -> SubjectTag {
         SubjectTag::of(&self.parts.settings.issuer, subject)
     }
 
@@ -136,13 +168,23 @@ impl Issuer {
     fn tell_end(&self, sid: &SessionId, subject: Option<&str>, cause: Cause, confirmed: bool, call: &Call) {
         self.hear(&Entry::Session(*sid));
         self.parts.metrics.sessions_revoked.with_label_values(&[cause.as_str()]).inc();
-        call.record(event_of(cause), subject, Some(sid), &outcome(cause.as_str(), confirmed));
+        self.parts.records.ended(sid, cause);
+        self.record(call, event_of(cause), subject, Some(sid), &outcome(cause.as_str(), confirmed));
     }
 
     /// Tells of a session that nobody ended: it was left unused for too long, or its time was over.
     fn tell_expired(&self, sid: &SessionId, subject: Option<&str>, call: &Call) {
         self.hear(&Entry::Session(*sid));
-        call.record(Event::SessionEnded, subject, Some(sid), "timeout");
+        self.record(call, Event::SessionEnded, subject, Some(sid), "timeout");
+    }
+
+    /// Writes an event to the audit log, and to what administrators can read of it.
+    pub fn record(&self, call: &Call, event: Event, subject: Option<&str>, sid: Option<&SessionId>, outcome: &str) {
+        let request_id = Some(&*call.request_id).filter(|id| !id.is_empty());
+        let shown = sid.map(|sid| sid as &dyn std::fmt::Display);
+        let about = About { subject, sid: shown, client: call.client, request_id, outcome, ..About::default() };
+        audit::record(event, about);
+        self.parts.records.event(event, call, subject, sid, outcome);
     }
 }
 
@@ -166,15 +208,7 @@ impl std::fmt::Debug for Issuer {
     }
 }
 
-impl Call {
-    fn record(&self, event: Event, subject: Option<&str>, sid: Option<&SessionId>, outcome: &str) {
-        let request_id = Some(&*self.request_id).filter(|id| !id.is_empty());
-        let sid = sid.map(|sid| sid as &dyn std::fmt::Display);
-        audit::record(event, About { subject, sid, client: self.client, request_id, outcome, ..About::default() });
-    }
-}
-
-/// Tokens and sessions.
+/// Tokens, sessions and accounts.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -194,7 +228,12 @@ pub struct Settings {
     pub max_sessions_per_user: u32,
     /// What happens at that limit.
     pub at_session_limit: AtLimit,
+    /// Whether an account's session is bound to the device that opened it.
+    pub device_binding: DeviceBinding,
     pub trusted_login: TrustedLogin,
+    pub passwords: password::Settings,
+    /// Whether anyone may register an account.
+    pub registration: bool,
 }
 
 impl Default for Settings {
@@ -208,7 +247,10 @@ impl Default for Settings {
             refresh_grace: Span::secs(3),
             max_sessions_per_user: 10,
             at_session_limit: AtLimit::Evict,
+            device_binding: DeviceBinding::default(),
             trusted_login: TrustedLogin::default(),
+            passwords: password::Settings::default(),
+            registration: true,
         }
     }
 }

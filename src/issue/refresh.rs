@@ -2,23 +2,30 @@
 //!
 //! The order matters. The MAC is verified before the store is asked, so a forged token costs no round trip and ends
 //! nobody's session. All that can be refused is refused before the one step that can't be undone, the rotation.
+//!
+//! A session of an account is an account's as it is today: the user is read anew (SEC-R11).
 
 use crate::audit::Event;
 use crate::fault::{Fault, Kind};
 use crate::issue::turns::Overloaded;
 use crate::issue::{Call, Issuer, TokenPair};
-use crate::state::{Cause, Rotation, StateError};
-use crate::token::TokenError;
+use crate::state::{Cause, Device, Rotation, Session, StateError};
 use crate::token::jwt::SignError;
 use crate::token::refresh::RefreshToken;
+use crate::token::{HolderKind, TokenError};
+use crate::users::{UserError, UserId};
 
-/// Why there is no new pair. Clients see 401 with one of three codes, or 503.
+/// Why there is no new pair. Clients see 401 with one of four codes, or 503.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     #[error("not a refresh token of ours")]
     Forged(#[from] TokenError),
     #[error("its session is unknown or has ended")]
     Unknown,
+    #[error("its account is disabled or gone")]
+    NoAccount,
+    #[error("it came from another device than its session's")]
+    OtherDevice,
     #[error("the refresh token was spent before; its session is ended")]
     Reused,
     #[error("the token store has lost the session's last rotations")]
@@ -27,6 +34,8 @@ pub enum RefreshError {
     Overloaded(#[from] Overloaded),
     #[error("the session could not be rotated")]
     State(#[from] StateError),
+    #[error("the account could not be read")]
+    Users(#[from] UserError),
     #[error("the access token could not be signed")]
     Sign(#[from] SignError),
 }
@@ -34,26 +43,65 @@ pub enum RefreshError {
 impl Fault for RefreshError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Forged(_) | Self::Unknown | Self::Reused | Self::Lost => Kind::Unauthenticated,
-            Self::Overloaded(_) | Self::State(_) | Self::Sign(_) => Kind::Unavailable,
+            Self::Forged(_) | Self::Unknown | Self::NoAccount | Self::OtherDevice | Self::Reused | Self::Lost => {
+                Kind::Unauthenticated
+            }
+            Self::Overloaded(_) | Self::State(_) | Self::Users(_) | Self::Sign(_) => Kind::Unavailable,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
-            // One word for both: guessing tells nothing of which sessions there are.
-            Self::Forged(_) | Self::Unknown => "invalid_token",
+            // One word for all: guessing tells nothing of which sessions there are.
+            Self::Forged(_) | Self::Unknown | Self::NoAccount => "invalid_token",
+            Self::OtherDevice => "device_changed",
             Self::Reused => "refresh_reused",
             Self::Lost => "session_lost",
-            Self::Overloaded(_) | Self::State(_) | Self::Sign(_) => "unavailable",
+            Self::Overloaded(_) | Self::State(_) | Self::Users(_) | Self::Sign(_) => "unavailable",
         }
     }
 }
 
+/// What was found out before the rotation.
+#[derive(Default)]
+struct Known {
+    /// The account's roles, and the subject's epoch when they were read: unchanged, they are today's.
+    roles: Option<(Vec<String>, u64)>,
+    /// In what the device is not that of the login.
+    changed: Vec<&'static str>,
+}
+
 impl Issuer {
-    /// Rotates the family of `shown`. Repeated within the grace window it gives the very same successor.
+    /// Rotates the family of `shown`, on the plain surface: in one round trip where no account is behind it. Repeated within
+    /// the grace window it gives the very same successor.
     pub async fn refresh(&self, shown: &str, call: &Call) -> Result<TokenPair, RefreshError> {
-        let refreshed = self.rotate(shown, call).await;
+        let refreshed = async {
+            let shown = self.parse(shown)?;
+            self.rotate(shown, Known::default(), call).await
+        };
+        self.counted(refreshed.await)
+    }
+
+    /// The same for who may hold an account: the account and the device are looked at first.
+    pub async fn refresh_on(
+        &self,
+        shown: RefreshToken,
+        device: &Device,
+        call: &Call,
+    ) -> Result<TokenPair, RefreshError> {
+        let refreshed = async {
+            let known = self.look_first(&shown, device, call).await?;
+            self.rotate(shown, known, call).await
+        };
+        self.counted(refreshed.await)
+    }
+
+    /// The refresh token that this text is, its MAC verified; no store is asked.
+    pub fn parse(&self, shown: &str) -> Result<RefreshToken, RefreshError> {
+        Ok(RefreshToken::parse(shown, &self.parts.refresh_key)?)
+    }
+
+    fn counted(&self, refreshed: Result<(TokenPair, &'static str), RefreshError>) -> Result<TokenPair, RefreshError> {
         let result = match &refreshed {
             Ok((_, how)) => how,
             Err(RefreshError::Reused) => "reused",
@@ -65,13 +113,51 @@ impl Issuer {
         refreshed.map(|(pair, _)| pair)
     }
 
-    async fn rotate(&self, shown: &str, call: &Call) -> Result<(TokenPair, &'static str), RefreshError> {
-        let shown = RefreshToken::parse(shown, &self.parts.refresh_key)?;
+    async fn look_first(&self, shown: &RefreshToken, device: &Device, call: &Call) -> Result<Known, RefreshError> {
+        // A session that is not there is the rotation's to explain.
+        let session = self.parts.sessions.session(&shown.sid).await?;
+        let Some(session) = session.filter(|session| session.holder.kind == HolderKind::Account) else {
+            return Ok(Known::default());
+        };
+        let subject = Some(session.holder.subject.as_str());
+        let roles = self.roles_today(&session, call).await?;
+        let Ok(changed) = self.parts.settings.device_binding.judge(&session.device, device) else {
+            self.record(call, Event::AuthzFail, subject, Some(&session.sid), "device_changed");
+            return Err(RefreshError::OtherDevice);
+        };
+        Ok(Known { roles: Some((roles, session.epoch)), changed })
+    }
+
+    /// The roles of the session's account; refused where it may not sign in any more (SEC-L8).
+    async fn roles_today(&self, session: &Session, call: &Call) -> Result<Vec<String>, RefreshError> {
+        let users = self.parts.users.as_ref();
+        let users = users.ok_or_else(|| UserError::Unreachable("no users' database is used here".into()))?;
+        let user = match UserId::new(&session.holder.subject) {
+            Some(id) => users.find(&id).await?,
+            None => None,
+        };
+        match user {
+            Some(user) if !user.disabled => Ok(user.roles),
+            _ => {
+                let subject = Some(session.holder.subject.as_str());
+                self.record(call, Event::AuthzFail, subject, Some(&session.sid), "account_disabled");
+                Err(RefreshError::NoAccount)
+            }
+        }
+    }
+
+    async fn rotate(
+        &self,
+        shown: RefreshToken,
+        known: Known,
+        call: &Call,
+    ) -> Result<(TokenPair, &'static str), RefreshError> {
         self.parts.signer.ready(self.parts.clock.now())?;
         let RefreshToken { sid, generation, salt } = &shown;
         let _turn = self.turns.take().await?;
         let mut expected = self.expect(sid);
-        let (session, how) = match self.parts.sessions.rotate(sid, *generation, &salt.digest(), &self.rules).await? {
+        let (mut session, how) = match self.parts.sessions.rotate(sid, *generation, &salt.digest(), &self.rules).await?
+        {
             Rotation::Rotated(session) => (session, "rotated"),
             Rotation::Repeated(session) => {
                 // How long it may stay idle is not told: it was rotated a while ago.
@@ -85,17 +171,31 @@ impl Issuer {
                 return Err(RefreshError::Unknown);
             }
             Rotation::Lost => {
-                call.record(Event::AuthzFail, None, Some(sid), "session_lost");
+                self.record(call, Event::AuthzFail, None, Some(sid), "session_lost");
                 return Err(RefreshError::Lost);
             }
             Rotation::Reused { subject, confirmed } => {
-                call.record(Event::AuthnTokenReuse, Some(&subject), Some(sid), "refresh_reused");
+                self.record(call, Event::AuthnTokenReuse, Some(&subject), Some(sid), "refresh_reused");
                 self.tell_end(sid, Some(&subject), Cause::Reuse, confirmed, call);
                 return Err(RefreshError::Reused);
             }
         };
-        let pair = self.mint(&session, shown, expected)?;
-        call.record(Event::SessionRenewed, Some(&session.holder.subject), Some(sid), how);
+        if session.holder.kind == HolderKind::Account {
+            session.holder.roles = match known.roles {
+                Some((roles, epoch)) if epoch == session.epoch => roles,
+                // Not read yet, or its roles were changed meanwhile: who changes them writes the user, then raises the epoch.
+                // Should this fail, the client's next try is within the grace window.
+                _ => self.roles_today(&session, call).await?,
+            };
+        }
+        let pair = self.mint(&session, shown, &known.changed, expected)?;
+        let subject = Some(session.holder.subject.as_str());
+        self.record(call, Event::SessionRenewed, subject, Some(sid), how);
+        if !known.changed.is_empty() {
+            let outcome = format!("device_changed_{}", known.changed.join("_"));
+            self.record(call, Event::SessionRenewed, subject, Some(sid), &outcome);
+        }
+        self.parts.records.seen(&session);
         Ok((pair, how))
     }
 }

@@ -3,6 +3,7 @@
 //! Two faces of one store: [`Lookups`] is all that the check plane may ask (a sidecar runs on a Redis user that cannot
 //! create sessions, SEC-K8), [`Sessions`] is what the session plane does. `app` chooses the store; nothing else knows which.
 
+pub mod counters;
 pub mod family;
 mod observe;
 mod record;
@@ -295,6 +296,9 @@ pub trait Sessions: Lookups {
     /// denies every token issued at or before now, for `remember`, the longest life such a token has.
     async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<Written<u64>, StateError>;
 
+    /// Raises the epoch of one of our own subjects: its access tokens until now are refused, its sessions live on.
+    async fn outdate(&self, tag: SubjectTag) -> Result<Written<()>, StateError>;
+
     /// Denies one token until it expires.
     async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<Written<()>, StateError>;
 
@@ -344,6 +348,9 @@ pub enum StateError {
     Unreachable(String),
     #[error("the token store refused: {0}")]
     Refused(String),
+    /// It undid this step for the sake of another that it could not put in order with it. The step may be repeated.
+    #[error("the token store gave this step up for another's sake")]
+    GivenUp,
     #[error("only {seen} of {wanted} replicas have seen the change")]
     NotReplicated { seen: u32, wanted: u32 },
     #[error("the token store holds something unexpected: {0}")]

@@ -19,12 +19,14 @@ pub(super) enum Op {
     Rotate,
     End,
     EndSubject,
+    Outdate,
     DenyToken,
     Announce,
     List,
+    Spend,
 }
 
-const LABELS: [&str; 11] = [
+const LABELS: [&str; 13] = [
     "standing",
     "read_log",
     "touch",
@@ -33,9 +35,11 @@ const LABELS: [&str; 11] = [
     "rotate",
     "end",
     "end_subject",
+    "outdate",
     "deny_token",
     "announce",
     "list",
+    "spend",
 ];
 
 /// The histograms, resolved once.

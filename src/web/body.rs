@@ -7,6 +7,7 @@ use axum::extract::Request;
 use http::{HeaderMap, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::fault::Kind;
@@ -18,18 +19,36 @@ const MOST: usize = 16 * 1024;
 /// How long a client may take to send it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The members of a body, as a struct that knows them all: `#[serde(deny_unknown_fields)]`.
+pub(super) trait Members: DeserializeOwned {
+    /// What the body must have, for whoever sent another one. What came is not quoted: it may be a password.
+    const SHAPE: &'static str;
+}
+
+/// Reads the body's object.
+pub(super) async fn members<T: Members>(request: Request) -> Result<T, Problem> {
+    let object = object(request).await?;
+    serde_json::from_value(Value::Object(object)).map_err(|_| {
+        Problem::malformed(format!("The body must be one JSON object with {}, and nothing else.", T::SHAPE))
+    })
+}
+
 /// The one member that the body's object must have, and may have.
 pub async fn only_member(request: Request, name: &'static str) -> Result<Value, Problem> {
-    says_json(request.headers())?;
-    let bytes = read(request.into_body(), PATIENCE).await?;
-    let mut object: Map<String, Value> = json::object(&bytes)
-        .ok_or_else(|| Problem::malformed("The body must be one JSON object in which each member stands once."))?;
+    let mut object = object(request).await?;
     let value = object.remove(name).ok_or_else(|| Problem::malformed(format!("The member `{name}` is missing.")))?;
     if object.is_empty() {
         Ok(value)
     } else {
         Err(Problem::malformed(format!("Only the member `{name}` is known here.")))
     }
+}
+
+async fn object(request: Request) -> Result<Map<String, Value>, Problem> {
+    says_json(request.headers())?;
+    let bytes = read(request.into_body(), PATIENCE).await?;
+    json::object(&bytes)
+        .ok_or_else(|| Problem::malformed("The body must be one JSON object in which each member stands once."))
 }
 
 /// `application/json`, whatever its parameters. Clients that name no type are taken at their body.

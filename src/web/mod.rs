@@ -1,13 +1,21 @@
-//! The session plane's HTTP face: thin handlers over `issue`. Here: the desk that all handlers share.
+//! The session plane's HTTP face: thin handlers over `issue` and `accounts`. Here: the desk that all handlers share.
 //!
 //! `app` makes a [`Desk`] and serves its [`router`](router::router) through `listen::routed`, which puts the peer's address
 //! into each request.
 
+pub mod account;
+pub mod account_sessions;
+pub mod admin;
+mod api_page;
 pub mod body;
+mod limited;
+mod openapi;
 pub mod problem;
 pub mod request_id;
 pub mod router;
 pub mod session;
+mod view;
+pub mod welcome;
 pub mod well_known;
 
 use std::sync::Arc;
@@ -15,11 +23,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
+use crate::accounts::Accounts;
+use crate::accounts::first_admin::FirstAdmin;
 use crate::check::Denial;
 use crate::check::checker::Checker;
 use crate::check::identity::Identity;
 use crate::issue::Issuer;
 use crate::issue::trusted::TrustedCallers;
+use crate::limit::Limits;
 use crate::listen::peer::TrustedProxies;
 
 /// Who tells whether a token counts and whose it is: the checker.
@@ -41,11 +52,18 @@ pub type PublicKeys = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 /// What the handlers share.
 pub struct Desk {
     pub issuer: Arc<Issuer>,
+    /// `None` where this service keeps no accounts: it has only the plain surface then.
+    pub accounts: Option<Accounts>,
+    pub first_admin: FirstAdmin,
+    /// The plain surface's; accounts have theirs.
+    pub limits: Option<Arc<Limits>>,
     pub authenticates: Arc<dyn Authenticates>,
     pub keys: PublicKeys,
     /// Replaced when the configuration is reloaded.
     pub callers: ArcSwap<TrustedCallers>,
     pub proxies: TrustedProxies,
+    /// `--dev`: the page that shows the API is served.
+    pub dev: bool,
 }
 
 impl std::fmt::Debug for Desk {

@@ -6,8 +6,25 @@ use std::borrow::Cow;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
+use utoipa::ToSchema;
 
+use crate::accounts::AccountError;
 use crate::fault::{Fault, Kind};
+
+/// What the body of a refusal looks like.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used; `answer` writes it")]
+pub(super) struct ProblemBody {
+    #[schema(examples("about:blank"))]
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    /// Stable, for programs.
+    code: String,
+    /// What joins this answer with the service's log.
+    request_id: String,
+}
 
 /// What goes wrong, in words a client may see.
 #[derive(Clone, Debug)]
@@ -35,6 +52,11 @@ impl Problem {
             tracing::debug!(error = %Chain(fault), "a request was refused");
         }
         Self::new(fault.kind(), fault.code(), detail)
+    }
+
+    /// An account's refusal, in its own words.
+    pub fn account(error: &AccountError) -> Self {
+        Self { detail: error.detail().into(), ..Self::of(error, "") }
     }
 
     pub fn unavailable() -> Self {
@@ -65,7 +87,7 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
-            let nothing_came = matches!(self.code, "no_token" | "caller_key_required");
+            let nothing_came = matches!(self.code, "no_token" | "caller_key_required" | "invalid_credentials");
             let challenge = if nothing_came { "Bearer" } else { "Bearer error=\"invalid_token\"" };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }

@@ -11,18 +11,48 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::HeaderValue;
 use tracing::Instrument;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::listen::peer::Peer;
 use crate::logging::traces;
+use crate::web::limited::LimitNote;
+use crate::web::openapi::{self, Described};
 use crate::web::problem::Problem;
 use crate::web::request_id::{RequestId, X_REQUEST_ID};
-use crate::web::{Desk, session, well_known};
+use crate::web::{Desk, account, account_sessions, admin, api_page, session, welcome, well_known};
 
 /// How long one request may take: 10 s for its body, and what a slow store may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub fn router(desk: Arc<Desk>) -> Router {
+    let (accounts, description) = OpenApiRouter::with_openapi(Described::openapi())
+        .routes(routes!(welcome::welcome))
+        .routes(routes!(welcome::health))
+        .routes(routes!(account::register))
+        .routes(routes!(account::login))
+        .routes(routes!(account::refresh))
+        .routes(routes!(account::logout))
+        .routes(routes!(account::logout_all))
+        .routes(routes!(account::profile))
+        .routes(routes!(account::change_password))
+        .routes(routes!(account_sessions::list))
+        .routes(routes!(account_sessions::end, account_sessions::put))
+        .routes(routes!(admin::first))
+        .routes(routes!(admin::users, admin::create))
+        .routes(routes!(admin::user, admin::delete))
+        .routes(routes!(admin::set_roles))
+        .routes(routes!(admin::set_disabled))
+        .routes(routes!(admin::sessions, admin::end_sessions))
+        .routes(routes!(admin::end_session))
+        .routes(routes!(admin::audit))
+        .split_for_parts();
+    let accounts = accounts.route("/openapi.json", get(async move || openapi::serve(&description)));
+    let page = if desk.dev { api_page::routes() } else { Router::new() };
     Router::new()
+        .merge(accounts)
+        .merge(page)
         .route("/ping", get(session::ping))
         .route("/login", post(session::login))
         .route("/refresh", post(session::refresh))
@@ -43,6 +73,8 @@ async fn every_request(State(desk): State<Arc<Desk>>, mut request: Request, next
     };
     let RequestId(id) = RequestId::of(request.headers(), &peer, &desk.proxies);
     request.extensions_mut().insert(RequestId(id.clone()));
+    let limit = LimitNote::default();
+    request.extensions_mut().insert(limit.clone());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
@@ -60,6 +92,7 @@ async fn every_request(State(desk): State<Arc<Desk>>, mut request: Request, next
         }
         *response.body_mut() = worded.into_body();
     }
+    limit.tell(&mut response);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(&X_REQUEST_ID, id);
     }

@@ -14,6 +14,7 @@ use crate::check::identity::Identity;
 use crate::fault::Fault;
 use crate::issue::login::PlainId;
 use crate::issue::{Call, TokenPair};
+use crate::limit::Limited;
 use crate::listen::client::client_address;
 use crate::listen::peer::Peer;
 use crate::state::Device;
@@ -21,6 +22,7 @@ use crate::token::bearer::bearer;
 use crate::token::jws::Compact;
 use crate::web::Desk;
 use crate::web::body::only_member;
+use crate::web::limited::LimitNote;
 use crate::web::problem::Problem;
 use crate::web::request_id::RequestId;
 
@@ -37,9 +39,10 @@ pub async fn login(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
+    desk.plain(&call).await?;
     let shown = bearer(request.headers()).ok();
     if let Err(refusal) = desk.callers.load().judge(request.headers(), shown, peer.ip()) {
-        desk.issuer.refused_login("trusted", &call, refusal.code());
+        desk.issuer.refused_login("trusted", None, &call, refusal.code());
         return Err(Problem::of(&refusal, "Only trusted callers may log users in; see auth.trusted_login."));
     }
     let device = Device { user_agent: user_agent(request.headers()), ip: call.client };
@@ -51,6 +54,7 @@ pub async fn login(
 
 pub async fn refresh(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
     let call = desk.call(&request);
+    desk.plain(&call).await?;
     let shown = only_member(request, "refresh").await?;
     let shown = shown.as_str().ok_or_else(|| Problem::malformed("The member `refresh` must be a string."))?;
     let refreshed = desk.issuer.refresh(shown, &call).await;
@@ -59,13 +63,15 @@ pub async fn refresh(State(desk): State<Arc<Desk>>, request: Request) -> Result<
 
 pub async fn logout(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
     let call = desk.call(&request);
+    desk.plain(&call).await?;
     let shown = bearer(request.headers()).map_err(|none| Problem::of(&none, BEARER_WANTED))?;
     desk.issuer.logout(shown, &call).await.map_err(|error| Problem::of(&error, "The session could not be ended."))?;
     Ok(unstored(&json!({})))
 }
 
-pub async fn authenticate(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Result<Response, Problem> {
-    let shown = bearer(&headers).map_err(|none| Problem::of(&none, BEARER_WANTED))?;
+pub async fn authenticate(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
+    desk.plain(&desk.call(&request)).await?;
+    let shown = bearer(request.headers()).map_err(|none| Problem::of(&none, BEARER_WANTED))?;
     let identity = desk.authenticates.authenticate(shown).await;
     let identity = identity.map_err(|denial| Problem::of(&denial, "The token was not accepted."))?;
     // The payload of a token that counts is to be trusted, and need not be kept to be told.
@@ -74,7 +80,7 @@ pub async fn authenticate(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> 
     Ok(unstored(&described(&identity, claims)))
 }
 
-const BEARER_WANTED: &str = "Send the token in exactly one `Authorization: Bearer` header.";
+pub(super) const BEARER_WANTED: &str = "Send the token in exactly one `Authorization: Bearer` header.";
 
 /// The claims, with three names that the plain surface's clients read: `user_id` as given at login, `uid`, `type`.
 fn described(identity: &Identity, claims: Map<String, Value>) -> Map<String, Value> {
@@ -99,7 +105,7 @@ fn pair(pair: TokenPair) -> Response {
 }
 
 /// Compact JSON that no cache may keep (SEC-R13).
-fn unstored(body: &impl Serialize) -> Response {
+pub(super) fn unstored(body: &impl Serialize) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     let body = serde_json::to_string(body).expect("names are strings and nothing here fails to serialize");
     (headers, body).into_response()
@@ -107,7 +113,7 @@ fn unstored(body: &impl Serialize) -> Response {
 
 /// It is shown in terminals and pages, where control and bidirectional characters could pass for something else: only
 /// visible ASCII and spaces are kept.
-fn user_agent(headers: &HeaderMap) -> String {
+pub(super) fn user_agent(headers: &HeaderMap) -> String {
     let sent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     let sent = String::from_utf8_lossy(sent);
     let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
@@ -115,10 +121,26 @@ fn user_agent(headers: &HeaderMap) -> String {
 }
 
 impl Desk {
-    /// Who calls, for audit events.
-    fn call(&self, request: &Request) -> Call {
+    /// Who calls, for audit events and limits.
+    pub(super) fn call(&self, request: &Request) -> Call {
         let known = request.extensions();
         let client = known.get().and_then(|peer| client_address(peer, &self.proxies, request.headers()));
-        Call { client, request_id: known.get().map_or_else(|| "".into(), |RequestId(id)| Arc::clone(id)) }
+        Call {
+            client,
+            request_id: known.get().map_or_else(|| "".into(), |RequestId(id)| Arc::clone(id)),
+            limit: known.get().map(|LimitNote(note)| Arc::clone(note)).unwrap_or_default(),
+        }
+    }
+
+    /// The plain surface's own limit.
+    async fn plain(&self, call: &Call) -> Result<(), Problem> {
+        let Some(limits) = &self.limits else { return Ok(()) };
+        let counted = limits.plain(call.client).await;
+        if let Some(standing) = counted.as_ref().map_or_else(|Limited(standing)| Some(*standing), |standing| *standing)
+        {
+            let _ = call.limit.set(standing);
+        }
+        let detail = "Tried too often; the Retry-After header says when to try again.";
+        counted.map(drop).map_err(|limited| Problem::of(&limited, detail))
     }
 }

@@ -11,9 +11,11 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
+use doorward::accounts::first_admin::FirstAdmin;
 use doorward::check::Denial;
 use doorward::check::identity::Identity;
 use doorward::clock::{Clock, FixedClock, Timestamp};
+use doorward::issue::record::Records;
 use doorward::issue::trusted::TrustedCallers;
 use doorward::issue::{Issuer, Parts, Settings};
 use doorward::listen::peer::{Peer, TrustedProxies};
@@ -105,7 +107,8 @@ pub async fn plane_with(settings: Settings) -> Plane {
         url: format!("sqlite:{}", files.path().join("state.db").display()),
         ..database::Settings::default()
     };
-    let store = SqlState::open(&database, clock.clone(), metrics.clone()).await.expect("a store");
+    let database = database::open(&database, clock.clone()).await.expect("a database");
+    let store = SqlState::new(database, metrics.clone()).await.expect("a store");
     let store = Arc::new(Faulty::new(Arc::new(store)));
     let keys = keys::Settings { dir: files.path().join("keys").display().to_string(), ..keys::Settings::default() };
     let rules = RingRules { publish_ahead: Duration::from_secs(300), keep_after: Duration::from_secs(900) };
@@ -117,6 +120,8 @@ pub async fn plane_with(settings: Settings) -> Plane {
     let refresh_key = RefreshToken::key(ring.secret());
     let issuer = Arc::new(Issuer::new(Parts {
         sessions: store.clone(),
+        users: None,
+        records: Records::default(),
         signer,
         verifier: verifier.clone(),
         refresh_key: refresh_key.clone(),
@@ -130,10 +135,14 @@ pub async fn plane_with(settings: Settings) -> Plane {
     let now = clock.now();
     let desk = Desk {
         issuer: issuer.clone(),
+        accounts: None,
+        first_admin: FirstAdmin::in_folder(files.path()),
+        limits: None,
         authenticates: Arc::new(Uncached { verifier: verifier.clone(), store: store.clone(), clock: clock.clone() }),
         keys: Arc::new(move || ring.jwks(now)),
         callers: ArcSwap::from_pointee(callers),
         proxies: TrustedProxies::new(&["127.0.0.0/8".parse().expect("a network")]),
+        dev: false,
     };
     let router = router(Arc::new(desk));
     Plane { router, issuer, store, clock, metrics, heard, refresh_key, kid, verifier, _files: files }

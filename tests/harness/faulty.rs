@@ -116,6 +116,9 @@ impl Sessions for Faulty {
     async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<Written<u64>, StateError> {
         self.written(self.inner.end_subject(tag, cause, remember)).await
     }
+    async fn outdate(&self, tag: SubjectTag) -> Result<Written<()>, StateError> {
+        self.written(self.inner.outdate(tag)).await
+    }
     async fn deny_token(&self, tag: SubjectTag, jti: &TokenId, until: Timestamp) -> Result<Written<()>, StateError> {
         self.written(self.inner.deny_token(tag, jti, until)).await
     }

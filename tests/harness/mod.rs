@@ -4,6 +4,7 @@
 
 pub mod caddy;
 pub mod certificates;
+pub mod databases;
 pub mod doorward;
 pub mod edge;
 pub mod envoy;

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use doorward::clock::SystemClock;
+use doorward::clock::{Clock, SystemClock};
+use doorward::database::{self, Database};
 use doorward::metrics::Metrics;
 use doorward::secret::Digest;
+use doorward::state;
 use doorward::state::redis::RedisState;
 use doorward::state::sql::SqlState;
 use doorward::state::{
     AtLimit, Cause, Device, NewSession, Opened, Question, Session, SessionRules, Sessions, Standing,
 };
 use doorward::token::{Holder, HolderKind, SessionId, SubjectTag, TokenId};
-use doorward::{database, state};
 use tempfile::TempDir;
 
+use crate::databases::Server;
 use crate::redis::{RedisServer, available};
 
 /// A store under test, with what must outlive it.
@@ -35,14 +37,25 @@ pub(crate) async fn on_every_store(promise: impl AsyncFn(Store)) {
             promise(Store { name, state, _server: Some(server), _dir: None }).await;
         }
     };
-    let sqlite_at = async |name, url: &str, dir| {
-        promise(Store { name, state: Arc::new(sqlite(url).await), _server: None, _dir: dir }).await;
+    // Where another Redis is tried, the others were tried before.
+    let has_sql = std::env::var_os("DOORWARD_TEST_REDIS_SERVER").is_none();
+    let sql_at = async |name, url: &str, dir| {
+        if has_sql {
+            promise(Store { name, state: Arc::new(sql(url).await), _server: None, _dir: dir }).await;
+        }
+    };
+    let server_at = async |server: Server| {
+        if has_sql && let Some(url) = server.database().await {
+            sql_at(server.name(), &url, None).await;
+        }
     };
     let dir = directory();
     let file = format!("sqlite:{}", dir.path().join("d.db").display());
     tokio::join!(
-        sqlite_at("SQLite in a file", &file, Some(dir)),
-        sqlite_at("SQLite in memory", "sqlite::memory:", None),
+        sql_at("SQLite in a file", &file, Some(dir)),
+        sql_at("SQLite in memory", "sqlite::memory:", None),
+        server_at(Server::Postgres),
+        server_at(Server::MariaDb),
         redis_at("Redis with a password", RedisServer::start, RedisServer::url),
         redis_at("Redis on a Unix socket", RedisServer::start, RedisServer::unix_url),
         redis_at("Redis Cluster", RedisServer::start_cluster, RedisServer::cluster_url),
@@ -55,9 +68,23 @@ pub(crate) fn directory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary directory")
 }
 
-pub(crate) async fn sqlite(url: &str) -> SqlState {
+/// Token state in the SQL database there.
+pub(crate) async fn sql(url: &str) -> SqlState {
+    sql_in(database(url).await, Arc::new(Metrics::new())).await
+}
+
+pub(crate) async fn sql_in(database: Database, metrics: Arc<Metrics>) -> SqlState {
+    SqlState::new(database, metrics).await.expect("the database answers")
+}
+
+pub(crate) async fn database(url: &str) -> Database {
+    database_with(url, Arc::new(SystemClock)).await
+}
+
+/// The clock counts for SQLite only.
+pub(crate) async fn database_with(url: &str, clock: Arc<dyn Clock>) -> Database {
     let settings = database::Settings { url: url.into(), ..database::Settings::default() };
-    SqlState::open(&settings, Arc::new(SystemClock), Arc::new(Metrics::new())).await.expect("SQLite opens")
+    database::open(&settings, clock).await.expect("the database opens")
 }
 
 pub(crate) async fn redis(url: &str) -> RedisState {

@@ -4,11 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward::clock::{Clock, FixedClock, SystemClock, Timestamp};
-use doorward::database;
+use doorward::clock::{FixedClock, Timestamp};
+use doorward::database::{Database, query};
 use doorward::metrics::Metrics;
 use doorward::secret::Digest;
-use doorward::state::sql::SqlState;
 use doorward::state::{Cause, Question, Rotation, Session, SessionRules, Sessions, Standing, StateError};
 use doorward::token::{Generation, SessionId, TokenId};
 use proptest::collection::vec;
@@ -16,7 +15,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tempfile::TempDir;
 
-use crate::kit::{RULES, directory, open_by, redis, salt};
+use crate::databases::Server;
+use crate::kit::{RULES, database_with, directory, open_by, redis, salt, sql, sql_in};
 use crate::model::{Answer, Call, Family, Times};
 use crate::redis::{RedisServer, available};
 
@@ -63,7 +63,7 @@ fn event() -> impl Strategy<Value = Event> {
 /// A store whose time can pass and whose writes can be lost.
 enum Store {
     Redis(RedisServer, Arc<dyn Sessions>),
-    Sqlite { state: Arc<dyn Sessions>, clock: Arc<FixedClock>, pool: database::Pool, _dir: TempDir },
+    Sqlite { state: Arc<dyn Sessions>, clock: Arc<FixedClock>, database: Database, _dir: TempDir },
 }
 
 impl Store {
@@ -77,12 +77,11 @@ impl Store {
     async fn sqlite() -> Self {
         let dir = directory();
         let url = format!("sqlite:{}", dir.path().join("d.db").display());
-        let pool = database::open(&database::Settings { url, ..database::Settings::default() }).await.unwrap();
-        sqlx::query("CREATE TABLE kept AS SELECT * FROM state_session").execute(&pool).await.unwrap();
         let clock = Arc::new(FixedClock::at(Timestamp(1_700_000_000)));
-        let ours: Arc<dyn Clock> = clock.clone();
-        let state = SqlState::new(pool.clone(), ours, Arc::new(Metrics::new())).await.unwrap();
-        Self::Sqlite { state: Arc::new(state), clock, pool, _dir: dir }
+        let database = database_with(&url, clock.clone()).await;
+        query("CREATE TABLE kept AS SELECT * FROM state_session").run(&database).await.unwrap();
+        let state = sql_in(database.clone(), Arc::new(Metrics::new())).await;
+        Self::Sqlite { state: Arc::new(state), clock, database, _dir: dir }
     }
 
     fn state(&self) -> &dyn Sessions {
@@ -115,9 +114,9 @@ impl Store {
                 let (key, kept) = keys(sid);
                 copy(server, &key, &kept);
             }
-            Self::Sqlite { pool, .. } => {
-                sqlx::query("DELETE FROM kept").execute(pool).await.unwrap();
-                sqlx::query("INSERT INTO kept SELECT * FROM state_session").execute(pool).await.unwrap();
+            Self::Sqlite { database, .. } => {
+                query("DELETE FROM kept").run(database).await.unwrap();
+                query("INSERT INTO kept SELECT * FROM state_session").run(database).await.unwrap();
             }
         }
     }
@@ -128,9 +127,9 @@ impl Store {
                 let (key, kept) = keys(sid);
                 copy(server, &kept, &key);
             }
-            Self::Sqlite { pool, .. } => {
-                sqlx::query("DELETE FROM state_session").execute(pool).await.unwrap();
-                sqlx::query("INSERT INTO state_session SELECT * FROM kept").execute(pool).await.unwrap();
+            Self::Sqlite { database, .. } => {
+                query("DELETE FROM state_session").run(database).await.unwrap();
+                query("INSERT INTO state_session SELECT * FROM kept").run(database).await.unwrap();
             }
         }
     }
@@ -360,9 +359,7 @@ async fn has_an_order(one: Arc<dyn Sessions>, other: Arc<dyn Sessions>) {
 async fn what_two_clients_see_at_once_on_sqlite_has_an_order() {
     let dir = directory();
     let url = format!("sqlite:{}", dir.path().join("d.db").display());
-    let settings = database::Settings { url, ..database::Settings::default() };
-    let state = SqlState::open(&settings, Arc::new(SystemClock), Arc::new(Metrics::new())).await.unwrap();
-    let state: Arc<dyn Sessions> = Arc::new(state);
+    let state: Arc<dyn Sessions> = Arc::new(sql(&url).await);
     has_an_order(Arc::clone(&state), state).await;
 }
 
@@ -375,4 +372,14 @@ async fn what_two_clients_see_at_once_over_two_nodes_of_one_redis_has_an_order()
     let server = RedisServer::start();
     let (one, other) = (redis(&server.url()).await, redis(&server.url()).await);
     has_an_order(Arc::new(one), Arc::new(other)).await;
+}
+
+// SEC-R5
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_two_clients_see_at_once_over_two_nodes_of_one_database_has_an_order() {
+    for server in Server::ALL {
+        if let Some(url) = server.database().await {
+            has_an_order(Arc::new(sql(&url).await), Arc::new(sql(&url).await)).await;
+        }
+    }
 }

@@ -1,16 +1,19 @@
 //! What is special to SQLite: a file that outlives the process, other processes beside us, locks, a full disk.
 
+use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use doorward::clock::{Clock, FixedClock, SystemClock, Timestamp};
-use doorward::database;
+use doorward::database::{self, query};
 use doorward::metrics::Metrics;
-use doorward::state::sql::SqlState;
-use doorward::state::{Lookups, Rotation, Sessions, StateError};
+use doorward::state::{Entry, Lookups, Position, Rotation, Sessions, StateError};
 use doorward::token::Generation;
 
-use crate::kit::{RULES, directory, end, lives, ms, open, salt, sqlite};
+use crate::kit::{
+    RULES, database, database_with, directory, end, eventually, lives, ms, open, pass, salt, sql, sql_in,
+};
 use crate::log::{read, start};
 
 fn file(dir: &tempfile::TempDir) -> String {
@@ -22,13 +25,13 @@ async fn sessions_and_the_log_survive_a_restart() {
     let dir = directory();
     let (session, ended, position);
     {
-        let state = sqlite(&file(&dir)).await;
+        let state = sql(&file(&dir)).await;
         session = open(&state, "alice").await;
         ended = open(&state, "alice").await;
         position = start(&state).await;
         end(&state, &ended).await;
     }
-    let state = sqlite(&file(&dir)).await;
+    let state = sql(&file(&dir)).await;
     assert!(lives(&state, &session).await);
     assert!(!lives(&state, &ended).await);
     let rotation = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.unwrap();
@@ -41,7 +44,7 @@ async fn sessions_and_the_log_survive_a_restart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_by_another_process_is_heard() {
     let dir = directory();
-    let (server, command_line) = (Arc::new(sqlite(&file(&dir)).await), sqlite(&file(&dir)).await);
+    let (server, command_line) = (Arc::new(sql(&file(&dir)).await), sql(&file(&dir)).await);
     let session = open(&*server, "alice").await;
     let position = start(&*server).await;
     let reader = {
@@ -59,10 +62,10 @@ async fn an_end_by_another_process_is_heard() {
 #[tokio::test]
 async fn a_locked_database_is_answered_within_a_second_and_recovers() {
     let dir = directory();
-    let state = sqlite(&file(&dir)).await;
+    let state = sql(&file(&dir)).await;
     let session = open(&state, "alice").await;
-    let other = database::open(&database::Settings { url: file(&dir), ..database::Settings::default() }).await.unwrap();
-    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let other = database(&file(&dir)).await;
+    let lock = other.begin().await.unwrap();
     let (asked, salt, seen) = (Instant::now(), salt(), [(session.sid, SystemClock.now_millis())]);
     let answers = tokio::join!(
         state.end(&session.sid, doorward::state::Cause::Logout),
@@ -72,7 +75,8 @@ async fn a_locked_database_is_answered_within_a_second_and_recovers() {
     assert!(answers.0.is_err() && answers.1.is_err() && answers.2.is_err(), "{answers:?}");
     assert!(asked.elapsed() < ms(1300), "{:?}", asked.elapsed());
     assert!(lives(&state, &session).await, "reading goes on");
-    lock.rollback().await.unwrap();
+    drop(lock);
+    other.close().await;
     assert!(end(&state, &session).await);
 }
 
@@ -81,11 +85,10 @@ async fn a_locked_database_is_answered_within_a_second_and_recovers() {
 async fn a_full_disk_is_an_error_and_nothing_half_written() {
     let dir = directory();
     let settings = database::Settings { url: file(&dir), pool: 1, ..database::Settings::default() };
-    let pool = database::open(&settings).await.unwrap();
-    let state = SqlState::new(pool.clone(), Arc::new(SystemClock), Arc::new(Metrics::new())).await.unwrap();
-    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&pool).await.unwrap();
-    let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
-    sqlx::query(limit).execute(&pool).await.unwrap();
+    let database = database::open(&settings, Arc::new(SystemClock)).await.unwrap();
+    let state = sql_in(database.clone(), Arc::new(Metrics::new())).await;
+    // As many as there are: the pragma gives no less.
+    query("PRAGMA max_page_count = 1").run(&database).await.unwrap();
     let mut opened = 0;
     let error = loop {
         match state.open(&crate::kit::new_session("alice"), &RULES).await {
@@ -105,10 +108,8 @@ async fn a_full_disk_is_an_error_and_nothing_half_written() {
 #[tokio::test]
 async fn a_reader_behind_the_kept_log_has_a_gap_and_old_rows_go() {
     let clock = Arc::new(FixedClock::at(Timestamp(1_700_000_000)));
-    let settings = database::Settings { url: "sqlite::memory:".into(), ..database::Settings::default() };
-    let pool = database::open(&settings).await.unwrap();
-    let state =
-        SqlState::new(pool.clone(), Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(Metrics::new())).await.unwrap();
+    let database = database_with("sqlite::memory:", clock.clone()).await;
+    let state = sql_in(database.clone(), Arc::new(Metrics::new())).await;
     let position = start(&state).await;
     let session = open(&state, "alice").await;
     open(&state, "alice").await;
@@ -117,11 +118,20 @@ async fn a_reader_behind_the_kept_log_has_a_gap_and_old_rows_go() {
     assert_eq!(seen.entries.len(), 1);
 
     clock.advance(Duration::from_secs(25 * 3600));
+    state.announce(&Entry::Everything).await.unwrap().sure().unwrap();
+    clock.advance(Duration::from_secs(61));
     open(&state, "bob").await;
-    assert!(read(&state, &position).await.gap);
-    assert!(!read(&state, &seen.position).await.gap, "nothing after it was trimmed");
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM state_session").fetch_one(&pool).await.unwrap();
-    assert_eq!(rows, 1);
+    eventually("old rows to go", Duration::from_secs(10), async || {
+        let (rows,): (i64,) = query("SELECT count(*) FROM state_session").one(&database).await.unwrap();
+        (rows == 1).then_some(())
+    })
+    .await;
+    eventually("the log to be trimmed", Duration::from_secs(10), async || {
+        read(&state, &position).await.gap.then_some(())
+    })
+    .await;
+    let rest = read(&state, &seen.position).await;
+    assert_eq!((rest.gap, rest.entries), (false, vec![Entry::Everything]), "nothing after it was trimmed");
 }
 
 #[tokio::test]
@@ -129,16 +139,35 @@ async fn a_restored_backup_is_a_gap() {
     let dir = directory();
     let path = dir.path().join("d.db");
     let backup = dir.path().join("backup.db");
-    let settings = database::Settings { url: file(&dir), ..database::Settings::default() };
-    let pool = database::open(&settings).await.unwrap();
-    let state = SqlState::new(pool.clone(), Arc::new(SystemClock), Arc::new(Metrics::new())).await.unwrap();
+    let database = database(&file(&dir)).await;
+    let state = sql_in(database.clone(), Arc::new(Metrics::new())).await;
     let session = open(&state, "alice").await;
-    let into = sqlx::AssertSqlSafe(format!("VACUUM INTO '{}'", backup.display()));
-    sqlx::query(into).execute(&pool).await.unwrap();
+    query("VACUUM INTO ?").bind(backup.display().to_string()).run(&database).await.unwrap();
     end(&state, &session).await;
     let position = start(&state).await;
-    pool.close().await;
+    database.close().await;
     std::fs::copy(&backup, &path).unwrap();
-    let state = sqlite(&file(&dir)).await;
-    assert!(state.read_log(Some(&position), Duration::ZERO).await.unwrap().gap);
+    let state = sql(&file(&dir)).await;
+    assert!(read(&state, &position).await.gap);
+    // Also where as much was written since: other entries have the same numbers.
+    pass(ms(2)).await;
+    state.announce(&Entry::Everything).await.unwrap().sure().unwrap();
+    assert!(read(&state, &position).await.gap);
+}
+
+/// As the version before users made it.
+#[tokio::test]
+async fn a_file_of_an_older_version_is_taken_on_with_what_is_in_it() {
+    let dir = directory();
+    let older = sqlx::migrate::Migrator::new(Path::new("src/database/migrations/sqlite")).await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::from_str(&file(&dir)).unwrap().create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    older.run_to(1, &pool).await.unwrap();
+    sqlx::query("INSERT INTO state_store VALUES (1, 'store-1', 1700000000, 0, 7)").execute(&pool).await.unwrap();
+    pool.close().await;
+    let state = sql(&file(&dir)).await;
+    let batch = read(&state, &Position("other 0".into())).await;
+    assert_eq!((&*batch.position.0, batch.store_began.0), ("store-1 7 0", 1_700_000_000));
+    let session = open(&state, "alice").await;
+    assert!(lives(&state, &session).await);
 }

@@ -181,6 +181,7 @@ fn round_trip(algorithm: Algorithm, holder: &Holder) -> Claims {
         issued: NOW,
         expires: NOW.plus(Duration::from_secs(900)),
         auth_time: Some(Timestamp(NOW.0 - 60)),
+        device_changed: &[],
     };
     let text = signer.sign(&token, NOW).expect("the key signs");
     let claims = verifier.verify(&text, NOW).expect("our own token");

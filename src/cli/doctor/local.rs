@@ -1,5 +1,6 @@
-//! What can be told on this machine: keys, token state, clock, listeners.
+//! What can be told on this machine: keys, token state, users, clock, listeners.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::http1::{self, Request};
@@ -8,6 +9,7 @@ use super::report::Report;
 use crate::app::parts::ring_rules;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::{Config, Role};
+use crate::database::{self, DatabaseError, Standing};
 use crate::state::Lookups;
 use crate::token::keys::{KeyError, KeyRing, KeyState};
 
@@ -27,6 +29,9 @@ pub(super) async fn examine(config: &Config, role: Role, pre: bool, service: boo
     }
     let now = SystemClock.now();
     state(config, pre, report).await;
+    if role != Role::Check {
+        users(config, report).await;
+    }
     if now < LONG_AGO {
         report.bad("clock", format!("this machine's clock shows {now}, long ago"), "set it, and run chrony or ntpd");
     }
@@ -116,6 +121,41 @@ async fn state(config: &Config, pre: bool, report: &mut Report) {
         ..1.0 => report.good("clock", words),
         ..5.0 => report.warn("clock", words, fix),
         _ => report.bad("clock", words, fix),
+    }
+}
+
+/// The users' database, as far as it is there: the first start makes a file.
+async fn users(config: &Config, report: &mut Report) {
+    let url = &config.users.url;
+    if parts::must_exist(url).is_err() {
+        return;
+    }
+    let asked = Instant::now();
+    let looked = async {
+        let database = database::connect(&config.users, Arc::new(SystemClock)).await?;
+        let standing = database::standing(&database).await?;
+        Ok::<_, DatabaseError>((database.engine().name(), standing))
+    };
+    match looked.await {
+        Ok((engine, Standing { found, known })) if found == known => {
+            let took = asked.elapsed().as_secs_f64() * 1000.0;
+            report.good("users", format!("{engine} answers in {took:.1} ms; its schema is up to date"));
+        }
+        Ok((engine, Standing { found, known })) if found < known && config.users.migrate => {
+            report.good("users", format!("{engine}: the next start brings its schema from {found} to {known}"));
+        }
+        Ok((engine, Standing { found, known })) if found < known => {
+            let what = format!("{engine}: its schema ({found}) is older than this doorward ({known})");
+            report.bad("users", what, "run: doorward db migrate");
+        }
+        Ok((engine, Standing { found, known })) => {
+            let what = format!("{engine}: a newer doorward made its schema ({found}; known here {known})");
+            report.bad("users", what, "run that version");
+        }
+        Err(error) => {
+            let fix = "see that users.url names a database that runs, and that this machine may reach and use";
+            report.bad("users", error.to_string(), fix);
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Where token state and users are kept: URLs that a store will answer to, and that the role may use.
 
 use super::{Told, is_loopback_host};
-use crate::config::finding::{Finding, Severity};
-use crate::config::source::Sources;
+use crate::config::finding::Finding;
 use crate::config::{Config, Role};
+use crate::database::Engine;
 
 /// `state` and `users`, as far as the role uses them.
-pub(super) fn judge(config: &Config, role: Role, sources: &Sources, told: &mut Told) {
+pub(super) fn judge(config: &Config, role: Role, told: &mut Told) {
     const STORES: [&str; 7] =
         ["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster", "unix"];
     let url = config.state.url.as_str();
@@ -51,27 +51,11 @@ pub(super) fn judge(config: &Config, role: Role, sources: &Sources, told: &mut T
     if role == Role::Check {
         return;
     }
-    let database = config.users.url.as_str();
-    let scheme = database.split_once(':').map_or(database, |(scheme, _)| scheme);
-    let coming = ["postgres", "postgresql", "mysql", "mariadb"].contains(&scheme);
-    told.error_if(
-        scheme != "sqlite" && !coming,
-        "users.url",
-        "this is no database URL that is known",
-        "write sqlite:FILE",
-    );
-    let file = database.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
-    told.error_if(
-        file.is_some_and(|file| file.is_empty() || file.starts_with('?')),
-        "users.url",
-        "it names no file, so nothing would be kept",
-        "write sqlite:FILE",
-    );
-    let what = "this version keeps token state in SQL only with SQLite";
-    told.error_if(coming && sql, "users.url", what, "write sqlite:FILE, or set state.url to redis://…");
-    if coming && !sql && sources.is_set("users.url") {
-        told.0.push(Finding::new(Severity::Notice, "users.url", "not in effect in this version", ""));
-    }
+    let fix = "write sqlite:FILE, postgres://user:password@host/database or mysql://user:password@host/database";
+    told.error_if(Engine::of(&config.users.url).is_none(), "users.url", "this is no database URL that is known", fix);
+    let file = config.users.url.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
+    let nowhere = file.is_some_and(|file| file.is_empty() || file.starts_with('?'));
+    told.error_if(nowhere, "users.url", "it names no file, so nothing would be kept", "write sqlite:FILE");
     told.error_if(config.users.pool == 0, "users.pool", "0 connections reach nothing", "write 1 or more");
 }
 

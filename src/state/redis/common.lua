@@ -63,6 +63,14 @@ local function epoch(ends)
   return value
 end
 
+-- Refuses every access token that the subject holds. The store's milliseconds, or one more than before: it rises even where
+-- the old value had expired or the clock went back.
+local function raise_epoch(keep_for)
+  local before = tonumber(redis.call('GET', base .. 'e') or '0')
+  local life = math.max(redis.call('PTTL', base .. 'e'), keep_for, 86400000)
+  redis.call('SET', base .. 'e', string.format('%.0f', math.max(before + 1, now)), 'PX', life)
+end
+
 -- A session as `codec.rs` reads it; nil where none is live.
 local function view(sid, given_epoch)
   local key = base .. 's:' .. sid

@@ -44,6 +44,11 @@ pub(super) fn debt(tag: SubjectTag) -> String {
     format!("dw:{{{tag}}}:z")
 }
 
+/// How often something was tried.
+pub(super) fn counter(name: &str) -> String {
+    format!("dw:l:{name}")
+}
+
 /// Written before `WAIT`, so that it waits for this write and for all before it.
 pub(super) fn nudge(tag: SubjectTag) -> String {
     format!("dw:{{{tag}}}:w")

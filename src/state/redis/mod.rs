@@ -4,6 +4,7 @@
 mod attempts;
 mod codec;
 mod connect;
+mod counters;
 mod debt;
 mod keys;
 mod link;
@@ -231,6 +232,16 @@ impl Sessions for RedisState {
                 let mut answer = self.ask_in_time(&self.scripts.end_subject, tag, args, deadline).await?;
                 let confirmed = self.settle(&answer, tag, deadline).await;
                 Ok(Written { done: answer.rest.unsigned()?, confirmed })
+            })
+            .await
+    }
+
+    async fn outdate(&self, tag: SubjectTag) -> Result<Written<()>, StateError> {
+        self.observer
+            .watch(Op::Outdate, async {
+                let deadline = deadline();
+                let answer = self.ask(&self.scripts.outdate, tag, vec![tag.to_string().into()], deadline).await?;
+                Ok(Written { done: (), confirmed: self.settle(&answer, tag, deadline).await })
             })
             .await
     }

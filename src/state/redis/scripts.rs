@@ -21,13 +21,29 @@ pub(super) struct Script {
     sha: String,
 }
 
+impl Script {
+    fn new(text: String) -> Self {
+        Self { sha: sha1_hash(&text), text }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn sha(&self) -> &str {
+        &self.sha
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Scripts {
     pub(super) open: Script,
     pub(super) rotate: Script,
     pub(super) end: Script,
     pub(super) end_subject: Script,
+    pub(super) outdate: Script,
     pub(super) deny: Script,
+    pub(super) gcra: Script,
     pub(super) list: Script,
     /// Whether the log shares the subjects' server, so that a script can write it.
     log_in_reach: bool,
@@ -50,14 +66,17 @@ impl Scripts {
                 REMEMBERED.as_millis(),
                 include_str!("common.lua")
             );
-            Script { sha: sha1_hash(&text), text }
+            Script::new(text)
         };
         Self {
             open: script(include_str!("open.lua")),
             rotate: script(include_str!("rotate.lua")),
             end: script(include_str!("end.lua")),
             end_subject: script(include_str!("end_subject.lua")),
+            outdate: script(include_str!("outdate.lua")),
             deny: script(include_str!("deny.lua")),
+            // Counts no subject's: it shares nothing with the others.
+            gcra: Script::new(include_str!("gcra.lua").to_owned()),
             list: script(include_str!("list.lua")),
             log_in_reach,
         }

@@ -8,16 +8,17 @@ use sqlx::FromRow;
 use super::super::family::{Verdict, judge};
 use super::super::record::{kind_from, kind_name, list, words};
 use super::super::{AtLimit, Device, Entry, NewSession, Opened, Rotation, Session, SessionRules, Standing, StateError};
-use super::{Change, Step, log, signed, subject, unsigned};
+use super::step::Step;
+use super::{subject, unsigned};
 use crate::clock::Millis;
-use crate::database::Pool;
+use crate::database::{Database, On, query, signed};
 use crate::secret::{Digest, constant_time_eq};
 use crate::token::{Generation, Holder, SessionId, SubjectTag, TokenId};
 
 /// A session that died of age is kept this long, for whoever asks after it to be told once what became of it.
 const EXPIRED_KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// A session with its subject's epoch; the order of columns is of no concern, their names are.
+/// What a session is made of; the order of columns is of no concern, their names are.
 #[derive(FromRow)]
 struct Row {
     sid: String,
@@ -32,7 +33,24 @@ struct Row {
     amr: String,
     user_agent: String,
     ip: String,
+}
+
+/// A session with its subject's epoch.
+#[derive(FromRow)]
+struct Whole {
+    #[sqlx(flatten)]
+    row: Row,
     epoch: i64,
+}
+
+/// A session with what judges a refresh token of its.
+#[derive(FromRow)]
+struct Family {
+    #[sqlx(flatten)]
+    row: Row,
+    salt: String,
+    rotated_at: i64,
+    expires_at: i64,
 }
 
 /// The beginning of every query for whole sessions.
@@ -47,10 +65,13 @@ macro_rules! select_sessions {
     };
 }
 
-pub(super) async fn open(step: &mut Step<'_>, new: &NewSession, rules: &SessionRules) -> Result<Opened, StateError> {
+pub(super) async fn open(step: &mut Step, new: &NewSession, rules: &SessionRules) -> Result<Opened, StateError> {
     let tag = new.sid.tag();
+    let (alive, dead) = of_subject_by_age(step, tag).await?;
     // A repeat of a call whose answer was lost: session ids are random, so this one can only be our own.
-    if let Some(session) = find(&mut *step.change, &new.sid, step.now).await? {
+    if alive.contains(&new.sid) {
+        let session = find(&mut step.change, &new.sid).await?;
+        let session = session.ok_or_else(|| StateError::Corrupt("a session is there, and is not".into()))?;
         return Ok(Opened::Session {
             session: Box::new(session),
             evicted: Vec::new(),
@@ -58,128 +79,122 @@ pub(super) async fn open(step: &mut Step<'_>, new: &NewSession, rules: &SessionR
             expired: Vec::new(),
         });
     }
-    let expired = take_expired(step, tag).await?;
     let mut evicted = Vec::new();
     if rules.max_per_subject > 0 {
         let most = rules.max_per_subject as usize;
-        let alive: Vec<String> = sqlx::query_scalar(
-            "SELECT sid FROM state_session WHERE tag = ? AND expires_at > ? ORDER BY created_at, sid",
-        )
-        .bind(tag.to_string())
-        .bind(signed(step.now.0))
-        .fetch_all(&mut *step.change)
-        .await?;
         if alive.len() >= most && rules.at_limit == AtLimit::Refuse {
             return Ok(Opened::LimitReached);
         }
         for sid in alive.iter().take((alive.len() + 1).saturating_sub(most)) {
-            let sid = sid_from(sid)?;
-            end(step, &sid).await?;
-            evicted.push(sid);
+            end(step, sid).await?;
+            evicted.push(*sid);
         }
     }
+    for sid in &dead {
+        remove(step, sid).await?;
+    }
     let ends = step.now.plus(rules.lifetime);
-    let epoch = subject::epoch(step, tag, ends).await?;
+    subject::keep(step, tag, ends).await?;
     let NewSession { sid, holder, salt, device } = new;
-    sqlx::query(
+    query(
         "INSERT INTO state_session (sid, tag, salt, generation, rotated_at, created_at, seen_at, expires_at, ends_at, \
          subject, kind, roles, scope, amr, user_agent, ip) VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(sid.to_string())
     .bind(tag.to_string())
     .bind(salt.to_string())
-    .bind(signed(step.now.0))
-    .bind(signed(step.now.0))
-    .bind(signed(step.now.0))
-    .bind(signed(step.now.plus(rules.idle).min(ends).0))
-    .bind(signed(ends.0))
-    .bind(&holder.subject)
+    .bind(step.now)
+    .bind(step.now)
+    .bind(step.now)
+    .bind(step.now.plus(rules.idle).min(ends))
+    .bind(ends)
+    .bind(holder.subject.as_str())
     .bind(kind_name(holder.kind))
     .bind(list(&holder.roles))
     .bind(list(&holder.scope))
     .bind(list(&holder.amr))
-    .bind(&device.user_agent)
+    .bind(device.user_agent.as_str())
     .bind(device.ip.map(|ip| ip.to_string()).unwrap_or_default())
-    .execute(&mut *step.change)
+    .run(&mut step.change)
     .await?;
     let session = Session {
         sid: *sid,
         holder: holder.clone(),
         generation: Generation(0),
-        epoch,
+        epoch: step.epoch,
         created: step.now,
         last_seen: step.now,
         ends,
         device: device.clone(),
     };
-    Ok(Opened::Session { session: Box::new(session), evicted, unconfirmed: false, expired })
+    Ok(Opened::Session { session: Box::new(session), evicted, unconfirmed: false, expired: dead })
 }
 
-/// Removes the subject's sessions that died of age.
-async fn take_expired(step: &mut Step<'_>, tag: SubjectTag) -> Result<Vec<SessionId>, StateError> {
-    let expired: Vec<String> = sqlx::query_scalar("SELECT sid FROM state_session WHERE tag = ? AND expires_at <= ?")
-        .bind(tag.to_string())
-        .bind(signed(step.now.0))
-        .fetch_all(&mut *step.change)
-        .await?;
-    for sid in &expired {
-        remove(step, sid).await?;
+/// The subject's sessions: those that live, oldest first, and those that died of age.
+async fn of_subject_by_age(step: &mut Step, tag: SubjectTag) -> Result<(Vec<SessionId>, Vec<SessionId>), StateError> {
+    let rows: Vec<(String, i64)> =
+        query("SELECT sid, expires_at FROM state_session WHERE tag = ? ORDER BY created_at, sid")
+            .bind(tag.to_string())
+            .all(&mut step.change)
+            .await?;
+    let (mut alive, mut dead) = (Vec::new(), Vec::new());
+    for (sid, expires) in rows {
+        let side = if unsigned(expires)? > step.now.0 { &mut alive } else { &mut dead };
+        side.push(sid_from(&sid)?);
     }
-    expired.iter().map(|sid| sid_from(sid)).collect()
+    Ok((alive, dead))
 }
 
-async fn remove(step: &mut Step<'_>, sid: &str) -> Result<(), StateError> {
-    sqlx::query("DELETE FROM state_session WHERE sid = ?").bind(sid).execute(&mut *step.change).await?;
+async fn remove(step: &mut Step, sid: &SessionId) -> Result<(), StateError> {
+    query("DELETE FROM state_session WHERE sid = ?").bind(sid.to_string()).run(&mut step.change).await?;
     Ok(())
 }
 
 pub(super) async fn rotate(
-    step: &mut Step<'_>,
+    step: &mut Step,
     sid: &SessionId,
     shown: Generation,
     salt: &Digest,
     rules: &SessionRules,
 ) -> Result<Rotation, StateError> {
-    let row: Option<(String, i64, i64, i64, String, bool)> = sqlx::query_as(
-        "SELECT salt, generation, rotated_at, ends_at, subject, expires_at <= ? FROM state_session WHERE sid = ?",
+    let row: Option<Family> = query(
+        "SELECT sid, salt, generation, rotated_at, created_at, seen_at, expires_at, ends_at, subject, kind, roles, scope, \
+         amr, user_agent, ip FROM state_session WHERE sid = ? {lock}",
     )
-    .bind(signed(step.now.0))
     .bind(sid.to_string())
-    .fetch_optional(&mut *step.change)
+    .maybe(&mut step.change)
     .await?;
-    let Some((kept, current, rotated_at, ends, whose, expired)) = row else { return Ok(Rotation::Unknown) };
-    if !constant_time_eq(kept.as_bytes(), salt.to_string().as_bytes()) {
+    let Some(family) = row else { return Ok(Rotation::Unknown) };
+    if !constant_time_eq(family.salt.as_bytes(), salt.to_string().as_bytes()) {
         return Ok(Rotation::Unknown);
     }
-    if expired {
-        remove(step, &sid.to_string()).await?;
-        return Ok(Rotation::Expired { subject: Some(whose) });
+    if unsigned(family.expires_at)? <= step.now.0 {
+        remove(step, sid).await?;
+        return Ok(Rotation::Expired { subject: Some(family.row.subject) });
     }
-    let (current, ends) = (generation(current)?, Millis(unsigned(ends)?));
-    let verdict = judge(current, Millis(unsigned(rotated_at)?), shown, step.now, rules.grace);
+    let rotated_at = Millis(unsigned(family.rotated_at)?);
+    let mut session = family.row.session(step.epoch)?;
+    let verdict = judge(session.generation, rotated_at, shown, step.now, rules.grace);
     match verdict {
         Verdict::Rotate(next) | Verdict::CatchUp(next) => {
-            sqlx::query(
-                "UPDATE state_session SET generation = ?, rotated_at = ?, seen_at = ?, expires_at = ? WHERE sid = ?",
-            )
-            .bind(i64::from(next.0))
-            .bind(signed(step.now.0))
-            .bind(signed(step.now.0))
-            .bind(signed(step.now.plus(rules.idle).min(ends).0))
-            .bind(sid.to_string())
-            .execute(&mut *step.change)
-            .await?;
+            query("UPDATE state_session SET generation = ?, rotated_at = ?, seen_at = ?, expires_at = ? WHERE sid = ?")
+                .bind(i64::from(next.0))
+                .bind(step.now)
+                .bind(step.now)
+                .bind(step.now.plus(rules.idle).min(session.ends))
+                .bind(sid.to_string())
+                .run(&mut step.change)
+                .await?;
+            (session.generation, session.last_seen) = (next, step.now);
         }
         Verdict::Repeat(_) => {}
         Verdict::Reuse => {
             end(step, sid).await?;
-            return Ok(Rotation::Reused { subject: whose, confirmed: true });
+            return Ok(Rotation::Reused { subject: session.holder.subject, confirmed: true });
         }
         Verdict::Lost => return Ok(Rotation::Lost),
     }
-    subject::epoch(step, sid.tag(), ends).await?;
-    let session = find(&mut *step.change, sid, step.now).await?;
-    let session = session.ok_or_else(|| StateError::Corrupt("a rotated session is gone".into()))?;
+    subject::keep(step, sid.tag(), session.ends).await?;
     Ok(match verdict {
         Verdict::Repeat(_) => Rotation::Repeated(session),
         Verdict::CatchUp(_) => Rotation::CaughtUp(session),
@@ -188,144 +203,131 @@ pub(super) async fn rotate(
 }
 
 /// Ends a session and tells the log; false where none was live.
-pub(super) async fn end(step: &mut Step<'_>, sid: &SessionId) -> Result<bool, StateError> {
-    let ended = sqlx::query("DELETE FROM state_session WHERE sid = ? AND expires_at > ?")
+pub(super) async fn end(step: &mut Step, sid: &SessionId) -> Result<bool, StateError> {
+    let ended = query("DELETE FROM state_session WHERE sid = ? AND expires_at > ?")
         .bind(sid.to_string())
-        .bind(signed(step.now.0))
-        .execute(&mut *step.change)
-        .await?
-        .rows_affected();
-    if ended == 0 {
-        return Ok(false);
+        .bind(step.now)
+        .run(&mut step.change)
+        .await?;
+    if ended > 0 {
+        step.tell(Entry::Session(*sid));
     }
-    log::write(step, &Entry::Session(*sid)).await?;
-    Ok(true)
+    Ok(ended > 0)
 }
 
 /// Whose session it is, if `salt` is its own.
 pub(super) async fn subject_by_salt(
-    step: &mut Step<'_>,
+    step: &mut Step,
     sid: &SessionId,
     salt: &Digest,
 ) -> Result<Option<String>, StateError> {
-    let row: Option<(String, String)> = sqlx::query_as("SELECT salt, subject FROM state_session WHERE sid = ?")
+    let row: Option<(String, String)> = query("SELECT salt, subject FROM state_session WHERE sid = ?")
         .bind(sid.to_string())
-        .fetch_optional(&mut *step.change)
+        .maybe(&mut step.change)
         .await?;
     let its_own = |kept: &str| constant_time_eq(kept.as_bytes(), salt.to_string().as_bytes());
     Ok(row.filter(|(kept, _)| its_own(kept)).map(|(_, subject)| subject))
 }
 
 /// Ends all sessions of a subject; how many were live. The caller tells the log.
-pub(super) async fn end_all(step: &mut Step<'_>, tag: SubjectTag) -> Result<u64, StateError> {
-    let ended = sqlx::query("DELETE FROM state_session WHERE tag = ? AND expires_at > ?")
+pub(super) async fn end_all(step: &mut Step, tag: SubjectTag) -> Result<u64, StateError> {
+    let ended = query("DELETE FROM state_session WHERE tag = ? AND expires_at > ?")
         .bind(tag.to_string())
-        .bind(signed(step.now.0))
-        .execute(&mut *step.change)
+        .bind(step.now)
+        .run(&mut step.change)
         .await?;
-    Ok(ended.rows_affected())
+    Ok(ended)
 }
 
 /// Lets a live session live on for `idle` from a moment of use, never past its end and never shorter than it has.
-pub(super) async fn touch(step: &mut Step<'_>, sid: &SessionId, at: Millis, idle: Duration) -> Result<(), StateError> {
+pub(super) async fn touch(step: &mut Step, sid: &SessionId, at: Millis, idle: Duration) -> Result<(), StateError> {
     let at = at.min(step.now);
-    let until = signed(at.plus(idle).0);
-    sqlx::query(
+    let until = at.plus(idle);
+    query(
         "UPDATE state_session SET seen_at = ?, expires_at = CASE WHEN expires_at > ? THEN expires_at \
          WHEN ends_at < ? THEN ends_at ELSE ? END WHERE sid = ? AND expires_at > ? AND seen_at <= ?",
     )
-    .bind(signed(at.0))
+    .bind(at)
     .bind(until)
     .bind(until)
     .bind(until)
     .bind(sid.to_string())
-    .bind(signed(step.now.0))
-    .bind(signed(at.0))
-    .execute(&mut *step.change)
+    .bind(step.now)
+    .bind(at)
+    .run(&mut step.change)
     .await?;
     Ok(())
 }
 
 pub(super) async fn standing(
-    pool: &Pool,
+    database: &Database,
     sid: &SessionId,
     jti: &TokenId,
     epoch: u64,
-    now: Millis,
 ) -> Result<Standing, StateError> {
-    let row: Option<(i64, i64)> = sqlx::query_as(
-        "SELECT s.expires_at, s.ends_at FROM state_session s JOIN state_subject e ON e.tag = s.tag \
-         WHERE s.sid = ? AND s.expires_at > ? AND e.epoch <= ? AND NOT EXISTS \
-         (SELECT 1 FROM state_denied_token d WHERE d.tag = s.tag AND d.jti = ? AND d.until > ?)",
+    let row: Option<(i64, i64, i64)> = query(
+        "SELECT s.expires_at, s.ends_at, {now} FROM state_session s JOIN state_subject e ON e.tag = s.tag \
+         WHERE s.sid = ? AND s.expires_at > {now} AND e.epoch <= ? AND NOT EXISTS \
+         (SELECT 1 FROM state_denied_token d WHERE d.tag = s.tag AND d.jti = ? AND d.until > {now})",
     )
     .bind(sid.to_string())
-    .bind(signed(now.0))
     .bind(signed(epoch))
     .bind(jti.as_str())
-    .bind(signed(now.0))
-    .fetch_optional(pool)
+    .maybe(database)
     .await?;
-    let Some((expires, ends)) = row else { return Ok(Standing::Dead) };
-    Ok(Standing::Live { idle_left: Some(Millis(unsigned(expires)?).since(now)), ends: Some(Millis(unsigned(ends)?)) })
+    let Some((expires, ends, now)) = row else { return Ok(Standing::Dead) };
+    let left = Millis(unsigned(expires)?).since(Millis(unsigned(now)?));
+    Ok(Standing::Live { idle_left: Some(left), ends: Some(Millis(unsigned(ends)?)) })
 }
 
-pub(super) async fn find<'c>(
-    from: impl sqlx::Executor<'c, Database = crate::database::Engine>,
-    sid: &SessionId,
-    now: Millis,
-) -> Result<Option<Session>, StateError> {
-    let row: Option<Row> = sqlx::query_as(select_sessions!("WHERE s.sid = ? AND s.expires_at > ?"))
-        .bind(sid.to_string())
-        .bind(signed(now.0))
-        .fetch_optional(from)
-        .await?;
-    row.map(Session::try_from).transpose()
+pub(super) async fn find(on: impl Into<On<'_>>, sid: &SessionId) -> Result<Option<Session>, StateError> {
+    let found = query(select_sessions!("WHERE s.sid = ? AND s.expires_at > {now}"));
+    let whole: Option<Whole> = found.bind(sid.to_string()).maybe(on).await?;
+    whole.map(Whole::session).transpose()
 }
 
-pub(super) async fn of_subject(pool: &Pool, tag: SubjectTag, now: Millis) -> Result<Vec<Session>, StateError> {
-    let rows: Vec<Row> =
-        sqlx::query_as(select_sessions!("WHERE s.tag = ? AND s.expires_at > ? ORDER BY s.created_at, s.sid"))
-            .bind(tag.to_string())
-            .bind(signed(now.0))
-            .fetch_all(pool)
-            .await?;
-    rows.into_iter().map(Session::try_from).collect()
+pub(super) async fn of_subject(database: &Database, tag: SubjectTag) -> Result<Vec<Session>, StateError> {
+    let found = query(select_sessions!("WHERE s.tag = ? AND s.expires_at > {now} ORDER BY s.created_at, s.sid"));
+    let all: Vec<Whole> = found.bind(tag.to_string()).all(database).await?;
+    all.into_iter().map(Whole::session).collect()
 }
 
-pub(super) async fn all(pool: &Pool, limit: usize, now: Millis) -> Result<Vec<Session>, StateError> {
-    let rows: Vec<Row> = sqlx::query_as(select_sessions!("WHERE s.expires_at > ? ORDER BY s.created_at DESC LIMIT ?"))
-        .bind(signed(now.0))
-        .bind(signed(limit as u64))
-        .fetch_all(pool)
-        .await?;
-    rows.into_iter().map(Session::try_from).collect()
+pub(super) async fn all(database: &Database, limit: usize) -> Result<Vec<Session>, StateError> {
+    let found = query(select_sessions!("WHERE s.expires_at > {now} ORDER BY s.created_at DESC LIMIT ?"));
+    let all: Vec<Whole> = found.bind(signed(limit as u64)).all(database).await?;
+    all.into_iter().map(Whole::session).collect()
 }
 
-pub(super) async fn purge(change: &mut Change, now: Millis) -> Result<(), sqlx::Error> {
-    let before = now.0.saturating_sub(EXPIRED_KEPT.as_millis() as u64);
-    sqlx::query("DELETE FROM state_session WHERE expires_at <= ?").bind(signed(before)).execute(&mut **change).await?;
+pub(super) async fn purge(database: &Database, now: Millis) -> Result<(), StateError> {
+    let before = Millis(now.0.saturating_sub(EXPIRED_KEPT.as_millis() as u64));
+    query("DELETE FROM state_session WHERE expires_at <= ?").bind(before).run(database).await?;
     Ok(())
 }
 
-impl TryFrom<Row> for Session {
-    type Error = StateError;
+impl Whole {
+    fn session(self) -> Result<Session, StateError> {
+        let epoch = unsigned(self.epoch)?;
+        self.row.session(epoch)
+    }
+}
 
-    fn try_from(row: Row) -> Result<Self, StateError> {
-        Ok(Self {
-            sid: sid_from(&row.sid)?,
+impl Row {
+    fn session(self, epoch: u64) -> Result<Session, StateError> {
+        Ok(Session {
+            sid: sid_from(&self.sid)?,
             holder: Holder {
-                subject: row.subject,
-                kind: kind_from(&row.kind)?,
-                roles: words(&row.roles)?,
-                scope: words(&row.scope)?,
-                amr: words(&row.amr)?,
+                subject: self.subject,
+                kind: kind_from(&self.kind)?,
+                roles: words(&self.roles)?,
+                scope: words(&self.scope)?,
+                amr: words(&self.amr)?,
             },
-            generation: generation(row.generation)?,
-            epoch: unsigned(row.epoch)?,
-            created: Millis(unsigned(row.created_at)?),
-            last_seen: Millis(unsigned(row.seen_at)?),
-            ends: Millis(unsigned(row.ends_at)?),
-            device: Device { user_agent: row.user_agent, ip: row.ip.parse().ok() },
+            generation: generation(self.generation)?,
+            epoch,
+            created: Millis(unsigned(self.created_at)?),
+            last_seen: Millis(unsigned(self.seen_at)?),
+            ends: Millis(unsigned(self.ends_at)?),
+            device: Device { user_agent: self.user_agent, ip: self.ip.parse().ok() },
         })
     }
 }

@@ -33,6 +33,8 @@ pub struct AccessToken<'a> {
     pub expires: Timestamp,
     /// When the holder proved who they are (OpenID Connect Core section 2).
     pub auth_time: Option<Timestamp>,
+    /// In what the device differs from the one that signed in: `user_agent`, `ip`. Rules can see it.
+    pub device_changed: &'a [&'a str],
 }
 
 /// Why no token was signed.

@@ -116,6 +116,8 @@ struct Payload<'a> {
     amr: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_time: Option<u64>,
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    device_changed: &'a [&'a str],
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId<'a>>,
 }
@@ -155,6 +157,7 @@ impl Serialize for AccessToken<'_> {
             scope: (!holder.scope.is_empty()).then(|| holder.scope.join(" ")),
             amr: &holder.amr,
             auth_time: self.auth_time.map(|at| at.0),
+            device_changed: self.device_changed,
             user_id: match holder.kind {
                 HolderKind::Account => None,
                 HolderKind::PlainText => Some(UserId::Text(subject)),

@@ -1,0 +1,60 @@
+//! Registering. It opens no session: an account that was just made signs in like any other.
+//!
+//! A taken address is told (409): as long as no mail confirms addresses, registering and then signing in would tell it anyway.
+//! Each try spends an attempt (SEC-L4).
+
+use super::{AccountError, Accounts, note, read};
+use crate::audit::Event;
+use crate::authn::identifier::Email;
+use crate::authn::password::Password;
+use crate::issue::Call;
+use crate::limit::Suspect;
+use crate::users::{Created, NewUser, PasswordHash, User, UserId};
+
+impl Accounts {
+    /// A new account without roles.
+    pub async fn register(&self, email: &str, password: &str, call: &Call) -> Result<User, AccountError> {
+        if !self.parts.registration {
+            return Err(AccountError::RegistrationOff);
+        }
+        let (email, password) = read(email, password)?;
+        self.may_try(&email, call).await?;
+        self.parts.passwords.judge(&password, &email)?;
+        self.create(&email, Some(&password), Vec::new(), call).await
+    }
+
+    /// Counts an attempt that no device of the account vouches for.
+    pub(super) async fn may_try(&self, email: &Email, call: &Call) -> Result<(), AccountError> {
+        let limits = &self.parts.limits;
+        note(call, limits.client(call.client).await.map(|()| None))?;
+        note(call, limits.account(Suspect { account: email, known: None }).await)?;
+        Ok(())
+    }
+
+    /// Of any number of calls with one address exactly one creates an account (SEC-L6).
+    pub(super) async fn create(
+        &self,
+        email: &Email,
+        password: Option<&Password>,
+        roles: Vec<String>,
+        call: &Call,
+    ) -> Result<User, AccountError> {
+        let users = &self.parts.users;
+        // Only saves the hash; that the address is free is decided by the store.
+        if users.find_by_email(email.as_str()).await?.is_some() {
+            return Err(AccountError::Taken);
+        }
+        let password = match password {
+            Some(password) => Some(PasswordHash::new(self.parts.passwords.hash(password).await?)),
+            None => None,
+        };
+        let new = NewUser { id: UserId::fresh(), email: email.to_string(), password, roles };
+        match users.create(&new).await? {
+            Created::User(user) => {
+                self.parts.issuer.record(call, Event::UserCreated, Some(user.id.as_str()), None, "created");
+                Ok(user)
+            }
+            Created::Taken => Err(AccountError::Taken),
+        }
+    }
+}

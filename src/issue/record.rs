@@ -1,0 +1,176 @@
+//! What is remembered of sessions and events in the users' database, beside the log: for a user's history of sessions, and
+//! for administrators. Written by a task of its own, in batches: no answer waits for it, and no check writes anything.
+//!
+//! The audit log is the record; where the database is away for long, what no longer fits the queue is missing here only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::Event;
+use crate::clock::Millis;
+use crate::issue::Call;
+use crate::state::{Cause, Device, Session};
+use crate::token::{HolderKind, SessionId};
+use crate::users::audit_tail::{AuditTail, NewLine};
+use crate::users::history::{History, OpenedSession};
+use crate::users::{UserError, UserId};
+
+/// How much may wait, and how much is written at a time.
+const QUEUE: usize = 4096;
+const BATCH: usize = 100;
+
+/// The way in; without a writer behind it nothing is remembered.
+#[derive(Clone, Debug, Default)]
+pub struct Records(Option<Way>);
+
+#[derive(Clone, Debug)]
+struct Way {
+    queue: mpsc::Sender<Record>,
+    missed: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Record {
+    Event(NewLine),
+    Opened { sid: SessionId, user: UserId, created: Millis, ends: Millis, device: Device },
+    Seen(SessionId, Millis),
+    Ended(SessionId, Cause),
+    AllEnded(UserId, Cause),
+}
+
+/// Writes what comes by [`Records`].
+pub struct Writer {
+    queue: mpsc::Receiver<Record>,
+    missed: Arc<AtomicU64>,
+    history: Arc<dyn History>,
+    tail: Arc<dyn AuditTail>,
+}
+
+impl Records {
+    pub fn new(history: Arc<dyn History>, tail: Arc<dyn AuditTail>) -> (Self, Writer) {
+        let (give, take) = mpsc::channel(QUEUE);
+        let missed = Arc::new(AtomicU64::new(0));
+        let way = Way { queue: give, missed: Arc::clone(&missed) };
+        (Self(Some(way)), Writer { queue: take, missed, history, tail })
+    }
+
+    pub(super) fn event(
+        &self,
+        event: Event,
+        call: &Call,
+        subject: Option<&str>,
+        sid: Option<&SessionId>,
+        outcome: &str,
+    ) {
+        self.put(|| {
+            Record::Event(NewLine {
+                kind: event.name().into(),
+                user: subject.unwrap_or_default().into(),
+                sid: sid.map(SessionId::to_string).unwrap_or_default(),
+                client: call.client,
+                request_id: call.request_id.to_string(),
+                outcome: outcome.into(),
+            })
+        });
+    }
+
+    /// Plain sessions belong to no account, so there is nobody to remember them for.
+    pub(super) fn opened(&self, session: &Session) {
+        let user = UserId::new(&session.holder.subject).filter(|_| session.holder.kind == HolderKind::Account);
+        let Some(user) = user else { return };
+        let Session { sid, created, ends, .. } = *session;
+        self.put(|| Record::Opened { sid, user, created, ends, device: session.device.clone() });
+    }
+
+    pub(super) fn seen(&self, session: &Session) {
+        if session.holder.kind == HolderKind::Account {
+            self.put(|| Record::Seen(session.sid, session.last_seen));
+        }
+    }
+
+    pub(super) fn ended(&self, sid: &SessionId, cause: Cause) {
+        self.put(|| Record::Ended(*sid, cause));
+    }
+
+    pub(super) fn all_ended(&self, subject: &str, cause: Cause) {
+        if let Some(user) = UserId::new(subject) {
+            self.put(|| Record::AllEnded(user, cause));
+        }
+    }
+
+    fn put(&self, record: impl FnOnce() -> Record) {
+        let Some(way) = &self.0 else { return };
+        if way.queue.try_send(record()).is_err() {
+            way.missed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Writer {
+    /// Until `shutdown`, and then what is still waiting.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                biased;
+                count = self.queue.recv_many(&mut batch, BATCH) => if count == 0 { return },
+                () = shutdown.cancelled() => {
+                    self.queue.close();
+                    while self.queue.recv_many(&mut batch, BATCH).await > 0 {
+                        self.write(&mut batch).await;
+                    }
+                    return;
+                }
+            }
+            self.write(&mut batch).await;
+        }
+    }
+
+    async fn write(&self, batch: &mut Vec<Record>) {
+        let missed = self.missed.swap(0, Ordering::Relaxed);
+        if missed > 0 {
+            tracing::warn!(missed, "the users' database was too slow: these events stand in the log only");
+        }
+        let mut lines = Vec::new();
+        for record in batch.drain(..) {
+            let written = match record {
+                Record::Event(line) => {
+                    lines.push(line);
+                    Ok(())
+                }
+                record => self.remember(record).await,
+            };
+            tell(written);
+        }
+        if !lines.is_empty() {
+            tell(self.tail.note(&lines).await);
+        }
+    }
+
+    async fn remember(&self, record: Record) -> Result<(), UserError> {
+        match record {
+            Record::Event(line) => self.tail.note(&[line]).await,
+            Record::Opened { sid, user, created, ends, device } => {
+                self.history.opened(&OpenedSession { sid, user: &user, created, ends, device: &device }).await
+            }
+            Record::Seen(sid, at) => self.history.seen(&sid, at).await,
+            Record::Ended(sid, cause) => self.history.ended(&[sid], cause).await,
+            Record::AllEnded(user, cause) => self.history.all_ended(&user, None, cause).await,
+        }
+    }
+}
+
+fn tell(written: Result<(), UserError>) {
+    if let Err(error) = written {
+        tracing::warn!(%error, "an event stands in the log only");
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Writer(…)")
+    }
+}

@@ -1,0 +1,348 @@
+//! `/admin`: other people's accounts, for administrators. Who is one is asked of the users' database at each request, not of
+//! the token alone.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::accounts::AccountError;
+use crate::users::audit_tail::AuditLine;
+use crate::users::{Page, UserId};
+use crate::web::Desk;
+use crate::web::account::Ended;
+use crate::web::account_sessions::Sessions;
+use crate::web::body::{Members, members};
+use crate::web::problem::{Problem, ProblemBody};
+use crate::web::session::unstored;
+use crate::web::view::{SessionView, UserView, moment};
+
+/// How many are listed where nobody says.
+const USUAL_PAGE: u32 = 100;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListUsers {
+    /// Part of an address.
+    search: Option<String>,
+    /// The last address of the page before.
+    after: Option<String>,
+    /// At most this many: 1 to 1000, 100 where absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListEvents {
+    /// Of this user.
+    user: Option<String>,
+    /// Before this event, by its number.
+    before: Option<u64>,
+    /// At most this many: 1 to 1000, 100 where absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateUser {
+    #[schema(examples("bob@example.com"), max_length = 254)]
+    email: String,
+    /// Without one the account can't sign in until it is given one.
+    #[schema(format = Password, max_length = 1024)]
+    password: Option<String>,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Roles {
+    roles: Vec<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Disabled {
+    disabled: bool,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FirstAdmin {
+    /// What `first-admin.secret` in the folder of keys holds.
+    secret: String,
+    #[schema(max_length = 254)]
+    email: String,
+    #[schema(format = Password, max_length = 1024)]
+    password: String,
+}
+
+impl Members for CreateUser {
+    const SHAPE: &'static str = "`email`, a text; `password`, a text, and `roles`, a list of texts, may be left out";
+}
+impl Members for Roles {
+    const SHAPE: &'static str = "`roles`, a list of texts";
+}
+impl Members for Disabled {
+    const SHAPE: &'static str = "`disabled`, true or false";
+}
+impl Members for FirstAdmin {
+    const SHAPE: &'static str = "`secret`, `email` and `password`, all texts";
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct UserList {
+    users: Vec<UserView>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventList {
+    /// The newest first.
+    events: Vec<EventView>,
+}
+
+/// One audit event.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventView {
+    number: u64,
+    #[schema(format = DateTime)]
+    at: String,
+    /// A name of the OWASP logging vocabulary.
+    event: String,
+    user: String,
+    session: String,
+    ip: Option<String>,
+    request_id: String,
+    outcome: String,
+}
+
+/// Makes the first administrator, once, for who reads the one-time secret.
+#[utoipa::path(post, path = "/admin/first", tag = "admin", request_body = FirstAdmin, responses(
+    (status = 201, body = UserView),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn first(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let FirstAdmin { secret, email, password } = members(request).await?;
+    let made = desk.accounts()?.create_first_admin(&desk.first_admin, &secret, &email, &password, &call).await;
+    let user = made.map_err(|error| Problem::account(&error))?;
+    Ok((StatusCode::CREATED, unstored(&UserView::of(&user))).into_response())
+}
+
+/// Users by address.
+#[utoipa::path(get, path = "/admin/users", tag = "admin", security(("bearer" = [])), params(ListUsers), responses(
+    (status = 200, body = UserList),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn users(
+    State(desk): State<Arc<Desk>>,
+    query: Result<Query<ListUsers>, axum::extract::rejection::QueryRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let ListUsers { search, after, limit } = asked(query)?;
+    let page = Page { after, limit: limit.unwrap_or(USUAL_PAGE), search };
+    let users = admin.users(&page).await.map_err(|error| Problem::account(&error))?;
+    Ok(unstored(&UserList { users: users.iter().map(UserView::of).collect() }))
+}
+
+/// Makes an account.
+#[utoipa::path(post, path = "/admin/users", tag = "admin", security(("bearer" = [])), request_body = CreateUser, responses(
+    (status = 201, body = UserView),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn create(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let CreateUser { email, password, roles } = members(request).await?;
+    let made = admin.create(&email, password.as_deref(), roles).await;
+    let user = made.map_err(|error| Problem::account(&error))?;
+    Ok((StatusCode::CREATED, unstored(&UserView::of(&user))).into_response())
+}
+
+/// One user.
+#[utoipa::path(get, path = "/admin/users/{id}", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), responses(
+    (status = 200, body = UserView),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn user(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let user = admin.user(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
+    Ok(unstored(&UserView::of(&user)))
+}
+
+/// Deletes an account and ends its sessions.
+#[utoipa::path(delete, path = "/admin/users/{id}", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), responses(
+    (status = 200, description = "The account is gone."),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn delete(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    admin.delete(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
+    Ok(unstored(&json!({})))
+}
+
+/// Sets all roles of an account; its access tokens are refused, and a refresh brings new ones.
+#[utoipa::path(put, path = "/admin/users/{id}/roles", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), request_body = Roles, responses(
+    (status = 200, body = UserView),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn set_roles(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let Roles { roles } = members(request).await?;
+    let user = admin.set_roles(&named(&id)?, roles).await.map_err(|error| Problem::account(&error))?;
+    Ok(unstored(&UserView::of(&user)))
+}
+
+/// Disables an account and ends its sessions, or enables it again.
+#[utoipa::path(put, path = "/admin/users/{id}/disabled", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), request_body = Disabled, responses(
+    (status = 200, body = UserView),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn set_disabled(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let Disabled { disabled } = members(request).await?;
+    let user = admin.set_disabled(&named(&id)?, disabled).await.map_err(|error| Problem::account(&error))?;
+    Ok(unstored(&UserView::of(&user)))
+}
+
+/// A user's live sessions, oldest first.
+#[utoipa::path(get, path = "/admin/users/{id}/sessions", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), responses(
+    (status = 200, body = Sessions),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn sessions(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let sessions = admin.sessions_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
+    let view = |session| SessionView::of(session, session.sid == caller.sid);
+    Ok(unstored(&Sessions { sessions: sessions.iter().map(view).collect() }))
+}
+
+/// Ends all sessions of a user.
+#[utoipa::path(delete, path = "/admin/users/{id}/sessions", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), responses(
+    (status = 200, body = Ended),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn end_sessions(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let ended = admin.end_all_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
+    Ok(unstored(&Ended { ended }))
+}
+
+/// Ends one session of anybody.
+#[utoipa::path(delete, path = "/admin/sessions/{id}", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), responses(
+    (status = 200, description = "The session has ended."),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn end_session(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    admin.end_session(&id).await.map_err(|error| Problem::account(&error))?;
+    Ok(unstored(&json!({})))
+}
+
+/// The last audit events that concern accounts, the newest first.
+#[utoipa::path(get, path = "/admin/audit", tag = "admin", security(("bearer" = [])), params(ListEvents), responses(
+    (status = 200, body = EventList),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn audit(
+    State(desk): State<Arc<Desk>>,
+    query: Result<Query<ListEvents>, axum::extract::rejection::QueryRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let ListEvents { user, before, limit } = asked(query)?;
+    let lines = admin.audit_tail(user.as_deref(), before, limit.unwrap_or(USUAL_PAGE)).await;
+    let lines = lines.map_err(|error| Problem::account(&error))?;
+    Ok(unstored(&EventList { events: lines.into_iter().map(event).collect() }))
+}
+
+fn event(line: AuditLine) -> EventView {
+    let AuditLine { number, at, event } = line;
+    EventView {
+        number,
+        at: moment(at),
+        event: event.kind,
+        user: event.user,
+        session: event.sid,
+        ip: event.client.map(|ip| ip.to_string()),
+        request_id: event.request_id,
+        outcome: event.outcome,
+    }
+}
+
+fn named(id: &str) -> Result<UserId, Problem> {
+    UserId::new(id).ok_or_else(|| Problem::account(&AccountError::NoSuchUser))
+}
+
+fn asked<T>(query: Result<Query<T>, axum::extract::rejection::QueryRejection>) -> Result<T, Problem> {
+    let Query(asked) =
+        query.map_err(|_| Problem::malformed("A parameter of the query is unknown or of the wrong kind."))?;
+    Ok(asked)
+}

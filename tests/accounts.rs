@@ -1,0 +1,26 @@
+//! Accounts as people and administrators meet them: the real binary, asked over REST, on every store that token state and users
+//! can be in. Each test is one behaviour; `on_every_store!` runs it on each.
+
+#![allow(clippy::unwrap_used)] // A test that fails may panic anywhere.
+
+#[path = "accounts/admin.rs"]
+mod admin;
+#[path = "accounts/commands.rs"]
+mod commands;
+#[path = "accounts/devices.rs"]
+mod devices;
+mod harness;
+#[path = "accounts/limits.rs"]
+mod limits;
+#[path = "accounts/openapi.rs"]
+mod openapi;
+#[path = "accounts/password.rs"]
+mod password;
+#[path = "accounts/retention.rs"]
+mod retention;
+#[path = "accounts/service.rs"]
+mod service;
+#[path = "accounts/sessions.rs"]
+mod sessions;
+#[path = "accounts/sign_in.rs"]
+mod sign_in;

@@ -1,0 +1,76 @@
+//! `doorward user …` beside a running service.
+
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::harness::doorward::program;
+use crate::on_every_store;
+use crate::service::{PASSWORD, Service, Store, Tokens, refused};
+
+on_every_store!(an_account_is_made_and_changed_by_command);
+
+fn run(service: &Service, input: &str, args: &[&str]) -> Output {
+    let mut command = program();
+    command.arg("user").args(args).arg("-c").arg(service.doorward.folder().join("doorward.yaml"));
+    command.current_dir(service.doorward.folder()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[track_caller]
+fn done(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[track_caller]
+fn failed(output: &Output, why: &str) {
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && told.contains(why), "{told}");
+    assert!(!told.contains("rabbit"), "{told}");
+}
+
+fn an_account_is_made_and_changed_by_command(store: Store) {
+    let service = Service::start(store);
+    let password = format!("{PASSWORD}\n");
+    let added = run(&service, &password, &["add", "Alice@example.com", "--role", "editor", "-o", "json"]);
+    let user: Value = serde_json::from_str(&done(&added)).unwrap();
+    assert_eq!((&user["email"], &user["roles"]), (&json!("alice@example.com"), &json!(["editor"])));
+    failed(&run(&service, &password, &["add", "alice@example.com"]), "There is an account with this address.");
+    failed(&run(&service, "password1\n", &["add", "bob@example.com"]), "commonest");
+    failed(&run(&service, "", &["add", "bob@example.com"]), "--no-password");
+
+    let alice = service.login("alice@example.com");
+    assert_eq!(alice.claims()["roles"], json!(["editor"]));
+    assert_eq!(service.check(&alice.access), 200);
+    done(&run(&service, "", &["roles", "alice@example.com", "reader", "editor"]));
+    assert_eq!(done(&run(&service, "", &["roles", "alice@example.com"])), "reader\neditor\n");
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while service.check(&alice.access) == 200 {
+        assert!(std::time::Instant::now() < until, "the running process hears of it by the log");
+    }
+    let alice = Tokens::of(&service.refresh(&alice.refresh));
+    assert_eq!(alice.claims()["roles"], json!(["reader", "editor"]));
+    let shown: Value =
+        serde_json::from_str(&done(&run(&service, "", &["show", "alice@example.com", "-o", "json"]))).unwrap();
+    assert_eq!((&shown["id"], &shown["sessions"]), (&user["id"], &json!([alice.sid()])));
+
+    done(&run(&service, "looking-glass-8\n", &["set-password", user["id"].as_str().unwrap()]));
+    refused(&service.refresh(&alice.refresh), 401, "invalid_token");
+    refused(&service.try_login("alice@example.com", PASSWORD), 401, "invalid_credentials");
+    let alice = Tokens::of(&service.try_login("alice@example.com", "looking-glass-8"));
+    done(&run(&service, "", &["disable", "alice@example.com"]));
+    refused(&service.refresh(&alice.refresh), 401, "invalid_token");
+    refused(&service.try_login("alice@example.com", "looking-glass-8"), 401, "invalid_credentials");
+    done(&run(&service, "", &["enable", "alice@example.com"]));
+    Tokens::of(&service.try_login("alice@example.com", "looking-glass-8"));
+    let list = done(&run(&service, "", &["list"]));
+    assert!(list.contains("alice@example.com") && list.contains("reader,editor"), "{list}");
+
+    failed(&run(&service, "", &["delete", "alice@example.com"]), "say --yes");
+    done(&run(&service, "", &["delete", "alice@example.com", "--yes"]));
+    failed(&run(&service, "", &["show", "alice@example.com"]), "There is no such user.");
+}
