@@ -16,6 +16,7 @@ use crate::check::activity::Activity;
 use crate::check::checker::{self, Checker};
 use crate::check::follower::Follower;
 use crate::check::headers::HeaderPlan;
+use crate::check::minted::EndsOnly;
 use crate::check::policy::Policy;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role};
@@ -32,7 +33,7 @@ use crate::listen::routed;
 use crate::listen::serve::{Drained, serve, serve_on};
 use crate::metrics::Metrics;
 use crate::ops;
-use crate::state::Lookups;
+use crate::state::{Hears, Lookups};
 use crate::token::jwt::{OwnKeys, Signer, Verifier};
 use crate::token::keys::KeyRing;
 use crate::token::refresh::RefreshToken;
@@ -137,7 +138,9 @@ impl Running {
         let mut session_plane = None;
         if let (Some(listener), Some(ring)) = (bound.public, ring) {
             let address = listener.tcp_addr().map(|addr| addr.ip());
-            let made = ground.session_plane(config, &store, verifier, &checker, ring, address, dev)?;
+            let hears: Arc<dyn Hears> =
+                if role == Role::All { checker.clone() } else { Arc::new(EndsOnly(checker.clone())) };
+            let made = ground.session_plane(config, &store, verifier, &checker, hears, ring, address, dev)?;
             let router = routed::router(web::router::router(made.desk.clone()));
             let limits = Limits::public(ground.proxies.clone());
             serving.spawn(until_drained(serve(listener, limits, router, drain.clone())));
@@ -202,6 +205,7 @@ impl Ground {
         store: &Store,
         verifier: Arc<Verifier>,
         checker: &Arc<Checker>,
+        hears: Arc<dyn Hears>,
         ring: Arc<KeyRing>,
         address: Option<IpAddr>,
         dev: bool,
@@ -215,7 +219,7 @@ impl Ground {
             verifier: verifier.clone(),
             refresh_key,
             clock: Arc::clone(&self.clock),
-            hears: Some(checker.clone()),
+            hears: Some(hears),
             metrics: Arc::clone(&self.metrics),
             settings: config.auth.clone(),
         });
