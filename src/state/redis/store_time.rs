@@ -38,14 +38,11 @@ impl StoreTime {
         *self.open() = Known { store_began, unsure: (answered - asked) + 2 * MILLISECOND };
     }
 
-    /// That moment in the store's time, at the most: what reaches the store before it is never too late.
-    pub(super) fn at(&self, moment: Instant) -> Millis {
-        Millis(self.open().store_began).plus(moment.saturating_duration_since(self.began))
-    }
-
-    /// From when on what was to count until `moment` is too late for certain.
-    pub(super) fn over(&self, moment: Instant) -> Instant {
-        moment + self.open().unsure
+    /// That moment in the store's time, at the most: what reaches the store before it is not too late. And from when on
+    /// anything that was told so is too late for certain.
+    pub(super) fn until(&self, moment: Instant) -> (Millis, Instant) {
+        let Known { store_began, unsure } = *self.open();
+        (Millis(store_began).plus(moment.saturating_duration_since(self.began)), moment + unsure)
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -63,11 +60,12 @@ mod tests {
         let store_at = |moment: Instant| 1_000_000 + (moment - time.began).as_millis() as u64;
         let (asked, ms) = (time.began + Duration::from_secs(5), Duration::from_millis);
         let end = asked + Duration::from_secs(1);
-        assert!(time.at(end).0 < store_at(asked), "unknown, so long past");
+        assert!(time.until(end).0.0 < store_at(asked), "unknown, so long past");
         for given_after in [0, 30, 60] {
             time.learn(Millis(store_at(asked + ms(given_after))), asked, asked + ms(60));
-            assert!(store_at(end) <= time.at(end).0, "too late too early");
-            assert!(store_at(time.over(end)) > time.at(end).0, "a late copy would count");
+            let (by, over) = time.until(end);
+            assert!(store_at(end) <= by.0, "too late too early");
+            assert!(store_at(over) > by.0, "a late copy would count");
         }
     }
 }
