@@ -27,7 +27,7 @@ pub(crate) struct Store {
     _dir: Option<TempDir>,
 }
 
-/// Runs a promise on each store, fresh and empty; on all of them at once, since they mostly wait.
+/// Runs a promise on each store, fresh and empty; on several at once, since they mostly wait.
 pub(crate) async fn on_every_store(promise: impl AsyncFn(Store)) {
     let has_redis = available();
     let redis_at = async |name, start: fn() -> RedisServer, url: fn(&RedisServer) -> String| {
@@ -54,12 +54,11 @@ pub(crate) async fn on_every_store(promise: impl AsyncFn(Store)) {
     tokio::join!(
         sql_at("SQLite in a file", &file, Some(dir)),
         sql_at("SQLite in memory", "sqlite::memory:", None),
-        server_at(Server::Postgres),
-        server_at(Server::MariaDb),
         redis_at("Redis with a password", RedisServer::start, RedisServer::url),
         redis_at("Redis on a Unix socket", RedisServer::start, RedisServer::unix_url),
         redis_at("Redis Cluster", RedisServer::start_cluster, RedisServer::cluster_url),
     );
+    tokio::join!(server_at(Server::Postgres), server_at(Server::MariaDb));
 }
 
 /// A directory for a database: in memory where the system has that, so that a busy disk does not decide a test. Every write
