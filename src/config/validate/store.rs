@@ -1,7 +1,7 @@
 //! Where token state and users are kept: URLs that a store will answer to, and that the role may use.
 
 use super::{Told, is_loopback_host};
-use crate::config::finding::{Finding, Severity};
+use crate::config::finding::Finding;
 use crate::config::{Config, Role};
 use crate::database::Engine;
 
