@@ -30,7 +30,7 @@ pub struct Admin<'a> {
 
 impl Accounts {
     pub async fn admin<'a>(&'a self, caller: &Caller, call: &'a Call) -> Result<Admin<'a>, AccountError> {
-        super::note(call, self.parts.limits.sessions(caller.user.as_str()).await)?;
+        call.limited(self.parts.limits.sessions(caller.user.as_str()).await)?;
         let user = self.holder(caller).await?;
         if !user.roles.iter().any(|role| role == ADMIN) {
             let subject = Some(caller.user.as_str());

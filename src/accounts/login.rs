@@ -3,7 +3,7 @@
 //! An unknown address, a wrong password, and an account that is disabled, locked or without password get one answer, and a
 //! hash is computed for each of them (SEC-L4). The attempt is counted before (SEC-B1).
 
-use super::{AccountError, Accounts, note, read};
+use super::{AccountError, Accounts, read};
 use crate::audit::Event;
 use crate::authn::password::Verdict;
 use crate::issue::{Call, TokenPair};
@@ -28,10 +28,10 @@ impl Accounts {
     ) -> Result<TokenPair, AccountError> {
         let (email, password) = read(email, password)?;
         let limits = &self.parts.limits;
-        note(call, limits.client(call.client).await.map(|()| None))?;
+        call.limited(limits.client(call.client).await.map(|()| None))?;
         let found = self.parts.users.find_by_email(email.as_str()).await?;
         let suspect = Suspect { account: &email, known: self.known_session(known, found.as_ref()) };
-        note(call, limits.account(suspect).await)?;
+        call.limited(limits.account(suspect).await)?;
         let open = limits.may_guess(suspect).await;
         let kept =
             found.as_ref().filter(|found| open && !found.user.disabled).and_then(|found| found.password.as_ref());
@@ -89,7 +89,7 @@ impl Accounts {
     /// A new pair for a refresh token: an account's, as it is today, or a plain session's.
     pub async fn refresh(&self, shown: &str, device: &Device, call: &Call) -> Result<TokenPair, AccountError> {
         let shown = self.parts.issuer.parse(shown)?;
-        note(call, self.parts.limits.refresh(&shown.sid).await)?;
+        call.limited(self.parts.limits.refresh(&shown.sid).await)?;
         Ok(self.parts.issuer.refresh_on(shown, device, call).await?)
     }
 

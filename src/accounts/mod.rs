@@ -22,7 +22,7 @@ use crate::issue::login::LoginError;
 use crate::issue::logout::LogoutError;
 use crate::issue::refresh::RefreshError;
 use crate::issue::{Call, Issuer};
-use crate::limit::{Limited, Limits, Standing};
+use crate::limit::{Limited, Limits};
 use crate::state::StateError;
 use crate::token::SessionId;
 use crate::users::audit_tail::AuditTail;
@@ -199,7 +199,7 @@ impl Accounts {
 
     /// The account as it is now.
     pub async fn profile(&self, caller: &Caller, call: &Call) -> Result<User, AccountError> {
-        note(call, self.parts.limits.profile(caller.user.as_str()).await)?;
+        call.limited(self.parts.limits.profile(caller.user.as_str()).await)?;
         self.holder(caller).await
     }
 
@@ -231,18 +231,6 @@ impl Accounts {
 /// An address and a password as they came, in the forms that are worked with.
 fn read(email: &str, password: &str) -> Result<(Email, Password), AccountError> {
     Ok((email.parse()?, Password::new(password)?))
-}
-
-/// Keeps what the limit said for whoever words the answer.
-fn note(call: &Call, counted: Result<Option<Standing>, Limited>) -> Result<(), Limited> {
-    let standing = match &counted {
-        Ok(standing) => *standing,
-        Err(Limited(standing)) => Some(*standing),
-    };
-    if let Some(standing) = standing {
-        let _ = call.limit.set(standing);
-    }
-    counted.map(drop)
 }
 
 impl fmt::Debug for Accounts {

@@ -1,6 +1,6 @@
 //! Changing one's own password: the present one is asked for, so a session left open is not enough (SEC-L9).
 
-use super::{AccountError, Accounts, Caller, note};
+use super::{AccountError, Accounts, Caller};
 use crate::audit::Event;
 use crate::authn::password::{Password, Verdict};
 use crate::issue::Call;
@@ -27,13 +27,13 @@ impl Accounts {
     ) -> Result<(), AccountError> {
         let (current, new) = (Password::new(current)?, Password::new(new)?);
         let limits = &self.parts.limits;
-        note(call, limits.client(call.client).await.map(|()| None))?;
+        call.limited(limits.client(call.client).await.map(|()| None))?;
         let found = self.parts.users.credentials(&caller.user).await?;
         let found = found.filter(|found| !found.user.disabled).ok_or(AccountError::NoAccount)?;
         let email = found.user.email.parse()?;
         // The caller holds a live session, so strangers' tries don't count here, and these not against strangers' (SEC-B3).
         let suspect = Suspect { account: &email, known: Some(caller.sid) };
-        note(call, limits.account(suspect).await)?;
+        call.limited(limits.account(suspect).await)?;
         self.parts.passwords.judge(&new, &email)?;
         let open = limits.may_guess(suspect).await;
         let kept = found.password.as_ref().filter(|_| open).map(PasswordHash::as_str);

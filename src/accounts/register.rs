@@ -3,7 +3,7 @@
 //! A taken address is told (409): as long as no mail confirms addresses, registering and then signing in would tell it anyway.
 //! Each try spends an attempt (SEC-L4).
 
-use super::{AccountError, Accounts, note, read};
+use super::{AccountError, Accounts, read};
 use crate::audit::Event;
 use crate::authn::identifier::Email;
 use crate::authn::password::Password;
@@ -26,8 +26,8 @@ impl Accounts {
     /// Counts an attempt that no device of the account vouches for.
     pub(super) async fn may_try(&self, email: &Email, call: &Call) -> Result<(), AccountError> {
         let limits = &self.parts.limits;
-        note(call, limits.client(call.client).await.map(|()| None))?;
-        note(call, limits.account(Suspect { account: email, known: None }).await)?;
+        call.limited(limits.client(call.client).await.map(|()| None))?;
+        call.limited(limits.account(Suspect { account: email, known: None }).await)?;
         Ok(())
     }
 

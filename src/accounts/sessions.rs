@@ -1,6 +1,6 @@
 //! An account's own sessions: seeing them, ending one or all. What is another's is told apart from nothing (SEC-S7).
 
-use super::{AccountError, Accounts, Caller, note};
+use super::{AccountError, Accounts, Caller};
 use crate::issue::Call;
 use crate::state::{Cause, Session};
 use crate::token::SessionId;
@@ -21,13 +21,13 @@ impl Accounts {
 
     /// Ends all sessions of the account, the asking one too; how many there were.
     pub async fn logout_all(&self, caller: &Caller, call: &Call) -> Result<u64, AccountError> {
-        note(call, self.parts.limits.sessions(caller.user.as_str()).await)?;
+        call.limited(self.parts.limits.sessions(caller.user.as_str()).await)?;
         Ok(self.parts.issuer.end_subject(caller.user.as_str(), Cause::LogoutAll, call).await?)
     }
 
     /// The live sessions, oldest first.
     pub async fn sessions(&self, caller: &Caller, call: &Call) -> Result<Vec<OwnSession>, AccountError> {
-        note(call, self.parts.limits.sessions(caller.user.as_str()).await)?;
+        call.limited(self.parts.limits.sessions(caller.user.as_str()).await)?;
         let sessions = self.parts.issuer.sessions().sessions_of(caller.sid.tag()).await?;
         let own = |session: Session| OwnSession { current: session.sid == caller.sid, session };
         Ok(sessions.into_iter().map(own).collect())
@@ -35,7 +35,7 @@ impl Accounts {
 
     /// Ends one session of the caller's account, also the asking one.
     pub async fn end_session(&self, caller: &Caller, sid: &str, call: &Call) -> Result<(), AccountError> {
-        note(call, self.parts.limits.sessions(caller.user.as_str()).await)?;
+        call.limited(self.parts.limits.sessions(caller.user.as_str()).await)?;
         let sid: SessionId = sid.parse().map_err(|_| AccountError::NoSuchSession)?;
         // An id begins with its subject's tag: another's is known without asking.
         if sid.tag() != caller.sid.tag() || !self.parts.issuer.end_session(&sid, Cause::Logout, call).await? {

@@ -22,7 +22,7 @@ use crate::audit::{self, About, Event, outcome};
 use crate::authn::password;
 use crate::clock::{Clock, Millis};
 use crate::issue::turns::Turns;
-use crate::limit::Standing;
+use crate::limit::{Limited, Standing};
 use crate::listen::networks;
 use crate::metrics::Metrics;
 use crate::secret::MacKey;
@@ -66,6 +66,23 @@ pub struct Call {
     pub request_id: Arc<str>,
     /// What a limit said of this call, for whoever answers it.
     pub limit: Arc<OnceLock<Standing>>,
+}
+
+impl Call {
+    /// Keeps what a limit said for whoever words the answer; tells of a refusal.
+    pub fn limited(&self, counted: Result<Option<Standing>, Limited>) -> Result<(), Limited> {
+        let standing = counted.as_ref().map_or_else(|Limited(standing)| Some(*standing), |standing| *standing);
+        if let Some(standing) = standing {
+            let _ = self.limit.set(standing);
+        }
+        if let Err(Limited(standing)) = &counted {
+            let request_id = Some(&*self.request_id);
+            let outcome = standing.limit.as_str();
+            let about = About { client: self.client, request_id, outcome, ..About::default() };
+            audit::record(Event::ExcessRateLimitExceeded, about);
+        }
+        counted.map(drop)
+    }
 }
 
 /// What a login or a refresh gives.

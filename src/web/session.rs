@@ -14,7 +14,6 @@ use crate::check::identity::Identity;
 use crate::fault::Fault;
 use crate::issue::login::PlainId;
 use crate::issue::{Call, TokenPair};
-use crate::limit::Limited;
 use crate::listen::client::client_address;
 use crate::listen::peer::Peer;
 use crate::state::Device;
@@ -135,12 +134,7 @@ impl Desk {
     /// The plain surface's own limit.
     async fn plain(&self, call: &Call) -> Result<(), Problem> {
         let Some(limits) = &self.limits else { return Ok(()) };
-        let counted = limits.plain(call.client).await;
-        if let Some(standing) = counted.as_ref().map_or_else(|Limited(standing)| Some(*standing), |standing| *standing)
-        {
-            let _ = call.limit.set(standing);
-        }
         let detail = "Tried too often; the Retry-After header says when to try again.";
-        counted.map(drop).map_err(|limited| Problem::of(&limited, detail))
+        call.limited(limits.plain(call.client).await).map_err(|limited| Problem::of(&limited, detail))
     }
 }
