@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::process::Command;
+use std::time::Duration;
 
 pub const FILE: &str = "docs/benchmarks.md";
 
@@ -94,10 +95,14 @@ impl Table {
     }
 
     /// Writes the whole document, with where and how it was measured.
-    pub fn write(&self) {
+    pub fn write(&self, rounds: usize, turn: Duration) {
         let place =
             format!("- Commit: {}\n- Machine: {}\n- Date: {}\n", commit(), machine(), said("date", &["-u", "+%F"]));
-        let text = include_str!("table.md").replace("{place}", &place).replace("{table}", &self.markdown());
+        let text = include_str!("table.md")
+            .replace("{place}", &place)
+            .replace("{rounds}", &rounds.to_string())
+            .replace("{turn}", &format!("{turn:?}"))
+            .replace("{table}", &self.markdown());
         std::fs::write(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE), text).expect("a writable folder");
     }
 }

@@ -1,8 +1,9 @@
 //! Secrets and digests: random bytes, SHA-256, HMAC, canonical base64url, and a `Debug` that says nothing.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-use aws_lc_rs::{digest, hmac, rand};
+use aws_lc_rs::{digest, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
@@ -10,6 +11,11 @@ use zeroize::Zeroizing;
 /// Unpadded base64url (RFC 4648 section 5), the alphabet of JOSE.
 pub fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The same, at the end of `text`.
+pub fn append_base64url(bytes: &[u8], text: &mut String) {
+    URL_SAFE_NO_PAD.encode_string(bytes, text);
 }
 
 /// The bytes of unpadded *canonical* base64url: no padding, no other character, no set unused bits. `None` otherwise.
@@ -20,17 +26,19 @@ pub fn from_base64url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
 /// `N` bytes from the system's cryptographically secure generator.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    rand::fill(&mut bytes).expect("the system's random generator answers; without it nothing here is safe");
+    // Not by aws-lc-rs: at its first random byte it gathers entropy of its own, for more than half of the time that a
+    // checker took to be ready.
+    getrandom::fill(&mut bytes).expect("the system's random generator answers; without it nothing here is safe");
     bytes
 }
 
 /// A SHA-256 digest: how tokens and salts are remembered without being kept.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
-        Self::of_parts(&[bytes])
+        Self::taken(digest::digest(&digest::SHA256, bytes))
     }
 
     /// The digest of the parts joined; the caller separates them where that matters.
@@ -39,8 +47,12 @@ impl Digest {
         for part in parts {
             context.update(part);
         }
+        Self::taken(context.finish())
+    }
+
+    fn taken(digest: digest::Digest) -> Self {
         let mut out = [0; 32];
-        out.copy_from_slice(context.finish().as_ref());
+        out.copy_from_slice(digest.as_ref());
         Self(out)
     }
 
@@ -50,6 +62,18 @@ impl Digest {
 
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Its place in a hash table: a digest is spread evenly already, and nobody chooses one.
+    pub const fn hash(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(Self::hash(self));
     }
 }
 

@@ -79,7 +79,11 @@ fn a_sidecar_reads_its_state_over_the_network_only_with_tls_or_by_consent() {
         home.run(&[&["config", "check", "--role", role, "--set", &set], more].concat())
     };
     let check = |url: &str| ask("check", url, &[]).ok();
-    for remote in ["redis://redis:6379", "redis-sentinel://127.0.0.1:1/0?node=10.0.0.9:26379", "redis://[::2]:1"] {
+    for remote in [
+        "redis://redis:6379",
+        "redis-sentinel://127.0.0.1:1/0?node=10.0.0.9:26379&sentinelServiceName=main",
+        "redis://[::2]:1",
+    ] {
         let refused = ask("check", remote, &[]);
         assert_eq!(refused.code, 78, "{remote}: {}", refused.out);
         let text = refused.out;
@@ -200,6 +204,20 @@ fn a_minted_session_is_explained_listed_and_revoked() {
     assert!(done.code == 0 && done.err.contains("The session has ended."), "{}", done.err);
     assert_eq!(home.run(&["session", "list", "--user", "alice", "-o", "json"]).json(), Value::Array(Vec::new()));
     assert_eq!(home.run(&["session", "show", sid]).code, 1);
+}
+
+#[test]
+fn an_id_that_begins_with_a_hyphen_is_an_id() {
+    let home = Home::prepared();
+    let sid = format!("-N{}", "e".repeat(30));
+    for (args, unknown) in [
+        (["key", "revoke", "-NoSuchKey", "--yes"], "has no key `-NoSuchKey`"),
+        (["session", "show", &sid, "--output=json"], "there is no live session -N"),
+        (["session", "revoke", &sid, "--yes"], "The session had ended before."),
+    ] {
+        let done = home.run(&args);
+        assert!(done.err.contains(unknown), "{args:?}: {}", done.err);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use desk::{Pair, join_all, plane, plane_with, post};
 use doorward::issue::{Call, Settings};
 use doorward::secret::Secret;
-use doorward::state::{AtLimit, Cause, Entry};
+use doorward::state::{AtLimit, Cause, Entry, Sessions};
 use doorward::token::refresh::{RefreshToken, Salt};
 use doorward::token::{Generation, SubjectTag, TokenId};
 use doorward::units::Span;
@@ -63,6 +63,18 @@ async fn a_refresh_gives_a_new_pair_of_the_same_session() {
     assert_eq!(first.claims()["auth_time"], second.claims()["auth_time"]);
     assert_eq!(plane.authenticate(&second).await.status, StatusCode::OK);
     assert_eq!(plane.metric("refresh_total{result=\"rotated\"}"), 1);
+}
+
+// SEC-K3: `key revoke` tells of the removal before the key that signs in its place is there.
+#[tokio::test]
+async fn while_no_key_signs_no_refresh_token_is_spent_and_no_session_evicted() {
+    let plane = plane_with(Settings { max_sessions_per_user: 1, ..Settings::default() }).await;
+    let pair = plane.login(1).await;
+    plane.verifier.remove_key(&plane.kid);
+    assert_eq!(plane.refresh(&pair).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(plane.try_login(json!(1)).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    let session = plane.store.session(&pair.sid()).await.expect("an answer").expect("it lives");
+    assert_eq!(session.generation, Generation(0));
 }
 
 // SEC-R2, R3
@@ -251,6 +263,27 @@ async fn while_the_store_is_away_everything_is_503_and_nothing_is_lost() {
     assert_eq!(plane.metric("refresh_total{result=\"unavailable\"}"), 1);
     plane.store.be(Mood::Well);
     assert_eq!(plane.refresh(&pair).await.status, StatusCode::OK);
+}
+
+// SEC-D6
+#[tokio::test]
+async fn a_store_that_hangs_is_asked_by_no_more_than_512_at_once() {
+    let plane = plane().await;
+    plane.store.be(Mood::Hanging);
+    let asked = plane.store.asked();
+    let flood = join_all((0..700).map(|user| plane.try_login(json!(user))));
+    let watch = async {
+        while plane.store.asked() < asked + 512 {
+            tokio::task::yield_now().await;
+        }
+        // Whoever waits for a turn gives up within a second; the store has been asked no more.
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        assert_eq!(plane.store.asked(), asked + 512);
+        plane.store.be(Mood::Away);
+    };
+    let (answers, ()) = tokio::join!(flood, watch);
+    let shed = answers.iter().filter(|answer| answer.status == StatusCode::SERVICE_UNAVAILABLE).count();
+    assert!(shed >= 700 - 512, "{shed}");
 }
 
 // SEC-R4, S1

@@ -126,6 +126,20 @@ fn a_key_file_that_comes_later_is_waited_for_and_said_to_be_missing_until_then()
 }
 
 #[test]
+fn a_checker_of_other_issuers_tokens_alone_needs_no_keys_of_ours() {
+    if !redis::available() {
+        return;
+    }
+    let (server, issuer) = (RedisServer::start(), ForeignIssuer::new());
+    let settings = json!({"state": {"url": server.url()}, "issuers": [issuer.settings()]});
+    let checker = Doorward::start_as("check", settings.clone());
+    assert_eq!(checker.check(&issuer.token("alice", &[])).status, 200);
+    assert_eq!(checker.check(&ForeignIssuer::new().token("alice", &[])).status, 401);
+    let own = Doorward::start_as("issuer", settings).login(1);
+    assert_eq!(checker.check(&own.access).status, 401, "nothing was said of our own issuer");
+}
+
+#[test]
 fn a_checker_whose_key_file_comes_later_is_not_ready_until_then() {
     if !redis::available() {
         return;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use harness::doorward::{Doorward, Pair};
 use harness::http::{Reply, Request};
+use harness::monitor::Monitor;
 use harness::redis::RedisServer;
 use harness::wait::wait_for;
 use serde_json::{Value, json};
@@ -373,6 +374,24 @@ fn a_refused_right_is_audited_with_its_path_and_rule_but_not_the_query() {
     assert!(!doorward.process.output().contains("canary"), "a query stands in the log");
 }
 
+// SEC-G3, SEC-C2
+#[test]
+fn a_cookie_that_another_site_sent_is_audited() {
+    let doorward = Doorward::start(json!({"check": {"cookie": "__Host-door"}}));
+    let request = Request::get("/check/nginx")
+        .header("X-Original-Method", "POST")
+        .header("X-Original-URI", "/pay?canary")
+        .header("Origin", "https://evil.test")
+        .header("Cookie", &format!("__Host-door={}", doorward.login(1).access));
+    assert_eq!(request.send(doorward.check).status, 403);
+    let told = |line: &str| line.contains("authz_fail") && line.contains(r#""outcome":"cross_site""#);
+    doorward.process.eventually("the audit event", || doorward.process.output().lines().any(told));
+    let log = doorward.process.output();
+    let event: Value = serde_json::from_str(log.lines().find(|line| told(line)).expect("an event")).expect("JSON");
+    assert_eq!((&event["subject"], &event["path"]), (&json!("1"), &json!("/pay")));
+    assert!(!log.contains("canary"), "a query stands in the log");
+}
+
 // SEC-G2
 #[test]
 fn no_user_id_forges_a_log_line() {
@@ -387,6 +406,40 @@ fn no_user_id_forges_a_log_line() {
         assert!(serde_json::from_str::<Value>(line).is_ok(), "not one JSON object a line: {line}");
         assert!(!line.contains('\u{1b}'), "{line}");
     }
+}
+
+#[test]
+fn each_step_of_a_session_asks_redis_once_and_a_check_of_what_was_just_minted_not_at_all() {
+    if !harness::redis::available() {
+        return;
+    }
+    let redis = RedisServer::start();
+    let doorward =
+        Doorward::start(json!({"state": {"url": redis.url()}, "check": {"cache": {"activity_interval": "1h"}}}));
+    // Another user first: the server learns each script at its first use.
+    let other = Pair::of(&doorward.refresh(&doorward.login(2).refresh));
+    assert_eq!(doorward.logout(&other.access).status, 200);
+
+    let mut monitor = Monitor::of(&redis);
+    let first = doorward.login(1);
+    // All keys of one subject hold its tag, and so does the session's id.
+    let claims: Value = serde_json::from_slice(&decode(first.access.split('.').nth(1).expect("claims"))).expect("JSON");
+    let tag = format!("{{{}}}", &claims["sid"].as_str().expect("a session")[..12]);
+    let mut asked = |step: &str, times: usize| {
+        let sent = monitor.sent(&tag);
+        assert_eq!(sent.len(), times, "{step}: {sent:?}");
+    };
+    asked("login", 1);
+    assert_eq!(doorward.check(&first.access).status, 200);
+    asked("check", 0);
+    let second = Pair::of(&doorward.refresh(&first.refresh));
+    asked("refresh", 1);
+    assert_eq!(doorward.check(&second.access).status, 200);
+    assert_eq!(authenticate(&doorward, &second.access).status, 200);
+    asked("check", 0);
+    assert_eq!(doorward.logout(&second.access).status, 200);
+    asked("logout", 1);
+    assert_eq!(doorward.check(&second.access).status, 401);
 }
 
 /// Runs the same promises on the embedded database and on Redis, side by side: they mostly wait.

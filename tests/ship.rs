@@ -37,7 +37,7 @@ fn the_dockerfile_passes_hadolint() {
 
 #[test]
 fn scripts_pass_shellcheck() {
-    lint("shellcheck", &["test", "soak", ".ci/run", "deploy/make-secrets"]);
+    lint("shellcheck", &["test", "soak", "bench", ".ci/run", "deploy/make-secrets"]);
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn a_warm_check_asks_the_store_nothing() {
     let asked = question(&pair.access);
     assert_eq!(connection.exchange(&asked).expect("an answer").status, 200);
     let reads = |redis: &RedisServer| {
-        calls(&redis.cli(&["INFO", "commandstats"]), &["hmget", "get", "exists", "pttl", "evalsha", "pexpireat"])
+        calls(&redis.cli(&["INFO", "commandstats"]), &["hmget", "get", "mget", "pttl", "evalsha", "pexpireat"])
     };
     let before = reads(&spread.redis);
     for _ in 0..1000 {
@@ -168,8 +168,9 @@ fn a_revoked_key_kills_its_tokens_on_every_node() {
     let kid = keys["keys"][0]["kid"].as_str().expect("a kid").to_owned();
     let config = spread.issuer.folder().join("doorward.yaml");
     let done = harness::doorward::program()
-        .args(["key", "revoke", &kid, "--yes", "-c"])
+        .args(["key", "revoke", "--yes", "-c"])
         .arg(&config)
+        .args(["--", &kid])
         .output()
         .expect("it runs");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -32,6 +32,8 @@ mod redis_back_in_time;
 mod redis_faults;
 #[path = "stores/redis_replicas.rs"]
 mod redis_replicas;
+#[path = "stores/redis_trouble.rs"]
+mod redis_trouble;
 #[path = "stores/rotation.rs"]
 mod rotation;
 #[path = "stores/sequences.rs"]

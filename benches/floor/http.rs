@@ -16,6 +16,34 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::load::Address;
 
 pub(super) async fn serve(at: &Address, lines: &[String]) {
+    let headers = Arc::new(headers_of(lines));
+    match at {
+        Address::Tcp(at) => {
+            let listener = TcpListener::bind(at).await.expect("a free address");
+            while let Ok((socket, _)) = listener.accept().await {
+                socket.set_nodelay(true).expect("a socket");
+                tokio::spawn(serve_one(socket, Arc::clone(&headers)));
+            }
+        }
+        Address::Unix(path) => {
+            let listener = UnixListener::bind(path).expect("a free path");
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve_one(socket, Arc::clone(&headers)));
+            }
+        }
+    }
+}
+
+async fn serve_one<S: AsyncRead + AsyncWrite + Unpin>(socket: S, headers: Arc<HeaderMap>) {
+    let service = service_fn(move |_| {
+        let response = answer(&headers);
+        async { Ok::<_, Infallible>(response) }
+    });
+    // A client that goes away is how each connection ends here.
+    let _ = Builder::new().serve_connection(TokioIo::new(socket), service).await;
+}
+
+pub(super) fn headers_of(lines: &[String]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     for line in lines {
@@ -23,33 +51,14 @@ pub(super) async fn serve(at: &Address, lines: &[String]) {
         let name = HeaderName::try_from(name).expect("a header name");
         headers.append(name, HeaderValue::from_str(value).expect("a header value"));
     }
-    let headers = Arc::new(headers);
-    match at {
-        Address::Tcp(at) => {
-            let listener = TcpListener::bind(at).await.expect("a free address");
-            while let Ok((socket, _)) = listener.accept().await {
-                socket.set_nodelay(true).expect("a socket");
-                tokio::spawn(answer(socket, Arc::clone(&headers)));
-            }
-        }
-        Address::Unix(path) => {
-            let listener = UnixListener::bind(path).expect("a free path");
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(answer(socket, Arc::clone(&headers)));
-            }
-        }
-    }
+    headers
 }
 
-async fn answer<S: AsyncRead + AsyncWrite + Unpin>(socket: S, headers: Arc<HeaderMap>) {
-    let service = service_fn(move |_| {
-        let mut response = Response::new(Empty::<Bytes>::new());
-        // As a server that has headers to say does it: one by one into the response's own map.
-        for (name, value) in headers.iter() {
-            response.headers_mut().insert(name, value.clone());
-        }
-        async { Ok::<_, Infallible>(response) }
-    });
-    // A client that goes away is how each connection ends here.
-    let _ = Builder::new().serve_connection(TokioIo::new(socket), service).await;
+pub(super) fn answer(headers: &HeaderMap) -> Response<Empty<Bytes>> {
+    let mut response = Response::new(Empty::new());
+    // As a server that has headers to say does it: one by one into the response's own map.
+    for (name, value) in headers {
+        response.headers_mut().insert(name, value.clone());
+    }
+    response
 }

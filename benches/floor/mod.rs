@@ -2,6 +2,7 @@
 //! what HTTP costs; doorward's figure is told as a ratio to it. Each is this program again, in a process of its own, so
 //! that its CPU can be read like doorward's.
 
+mod cold;
 mod grpc;
 mod http;
 
@@ -22,6 +23,8 @@ pub enum Kind {
     Http(Vec<(String, String)>),
     /// A bare tonic `Authorization` server: answers every `CheckRequest` with this message.
     Grpc(Vec<u8>),
+    /// Bare hyper that checks the token's signature and asks Redis once; then as the first.
+    Cold { algorithm: &'static str, key: String, redis: u16, headers: Vec<(String, String)> },
 }
 
 /// A floor at work; ends with its handle.
@@ -39,8 +42,9 @@ impl Floor {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.arg(FLAG).arg(at.to_string()).arg(workers.to_string());
         match kind {
-            Kind::Http(headers) => {
-                command.arg("http").args(headers.iter().map(|(name, value)| format!("{name}: {value}")))
+            Kind::Http(headers) => command.arg("http").args(lines(headers)),
+            Kind::Cold { algorithm, key, redis, headers } => {
+                command.args(["cold", algorithm, key, &redis.to_string()]).args(lines(headers))
             }
             Kind::Grpc(message) => {
                 command.arg("grpc").arg(message.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
@@ -50,6 +54,10 @@ impl Floor {
         process.wait_until("listening", || at.connect().is_ok());
         Self { at, process }
     }
+}
+
+fn lines(headers: &[(String, String)]) -> impl Iterator<Item = String> {
+    headers.iter().map(|(name, value)| format!("{name}: {value}"))
 }
 
 /// `--floor ADDRESS WORKERS KIND ARGUMENT…`
@@ -65,6 +73,7 @@ pub fn serve(args: &[String]) {
     runtime.expect("a runtime").block_on(async {
         match kind.as_str() {
             "http" => http::serve(&at, rest).await,
+            "cold" => cold::serve(&at, rest).await,
             "grpc" => grpc::serve(&at, &rest[0]).await,
             _ => panic!("no floor `{kind}`"),
         }

@@ -2,5 +2,7 @@
 
 pub mod compare;
 pub mod cost;
+pub mod edges;
 pub mod questions;
+pub mod quota;
 pub mod world;

@@ -1,94 +1,77 @@
-//! A closed loop over keep-alive HTTP/1 connections, one request in flight on each, no pipelining. One thread with plain
-//! blocking sockets in two groups: while one group's answers are read, the other group's requests are with the server,
-//! so it always has some. Two system calls a request and no event loop.
+//! Keep-alive HTTP/1 connections, one request in flight on each, no pipelining: two system calls a request.
 
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::time::Instant;
 
-use super::{Address, Stream, Tally, Until, nanos};
+use super::closed::{self, Script, Until};
+use super::{Address, Stream, Tally, nanos};
 
-/// What a run asks, and who hears the answers.
-pub trait Script {
-    /// Appends the bytes of one request.
-    fn ask(&mut self, into: &mut Vec<u8>);
+/// Heads and bodies that are read here are shorter.
+const ROOM: usize = 8 << 10;
 
-    /// Hears an answer; whether it is what was asked for.
-    fn hear(&mut self, status: u16, body: &[u8]) -> bool;
-}
-
-struct Line {
+pub struct Line {
     stream: Stream,
     asked: Instant,
+    request: Vec<u8>,
     buffer: Vec<u8>,
     filled: usize,
 }
 
-/// Runs the script over so many connections, at least 2.
-pub fn run(to: &Address, connections: usize, until: Until, script: &mut impl Script) -> Tally {
+pub fn open(to: &Address, connections: usize) -> Vec<Line> {
     let open = |_| Line::open(to).unwrap_or_else(|error| panic!("no connection to {to}: {error}"));
-    let mut lines: Vec<Line> = (0..connections.max(2)).map(open).collect();
-    let mut request = Vec::new();
-    let mut tally = Tally::default();
-    let began = Instant::now();
-    let (first, second) = lines.split_at_mut(connections.max(2) / 2);
-    let mut groups = [first, second];
-    send(groups[0], script, &mut request);
-    let mut asked = groups[0].len() as u64;
-    loop {
-        let more = match until {
-            Until::After(time) => began.elapsed() < time,
-            Until::Asked(most) => asked < most,
-        };
-        if more {
-            send(groups[1], script, &mut request);
-            asked += groups[1].len() as u64;
-        }
-        for line in &mut *groups[0] {
-            let right = line.receive(script).unwrap_or_else(|error| panic!("no answer from {to}: {error}"));
-            tally.latencies.push(nanos(line.asked.elapsed()));
-            tally.answers += 1;
-            tally.others += u64::from(!right);
-        }
-        if !more {
-            break;
-        }
-        groups.swap(0, 1);
-    }
-    tally.took = began.elapsed();
-    tally
+    (0..connections).map(open).collect()
 }
 
-fn send(lines: &mut [Line], script: &mut impl Script, request: &mut Vec<u8>) {
-    for line in lines {
-        request.clear();
-        script.ask(request);
-        line.asked = Instant::now();
-        line.stream.write_all(request).expect("an open connection");
+/// Opens many and asks once on each, some at a time: a connection that asks nothing for too long is closed.
+pub fn open_and_ask(to: &Address, connections: usize, script: &mut impl Script) -> Vec<Line> {
+    const AT_ONCE: usize = 500;
+    let mut lines = Vec::new();
+    while lines.len() < connections {
+        let mut some = open(to, AT_ONCE.min(connections - lines.len()));
+        let each = Until::Asked(some.len() as u64);
+        closed::run(&mut some, each, script);
+        lines.append(&mut some);
+    }
+    lines
+}
+
+/// Runs the script over so many connections of its own.
+pub fn run(to: &Address, connections: usize, until: Until, script: &mut impl Script) -> Tally {
+    closed::run(&mut open(to, connections), until, script)
+}
+
+impl closed::Line for Line {
+    fn width(&self) -> u64 {
+        1
+    }
+
+    fn send(&mut self, script: &mut impl Script) {
+        self.request.clear();
+        script.ask(&mut self.request);
+        self.asked = Instant::now();
+        self.stream.write_all(&self.request).expect("an open connection");
+    }
+
+    fn receive(&mut self, script: &mut impl Script, tally: &mut Tally) -> io::Result<()> {
+        let (status, body) = loop {
+            if let Some(answer) = whole_answer(&self.buffer[..self.filled]) {
+                break answer;
+            }
+            self.more()?;
+        };
+        let end = body.end;
+        tally.count(script.hear(status, &self.buffer[body]), nanos(self.asked.elapsed()));
+        self.buffer.copy_within(end..self.filled, 0);
+        self.filled -= end;
+        Ok(())
     }
 }
 
 impl Line {
     fn open(to: &Address) -> io::Result<Self> {
-        Ok(Self { stream: to.connect()?, asked: Instant::now(), buffer: vec![0; 64 << 10], filled: 0 })
-    }
-
-    fn receive(&mut self, script: &mut impl Script) -> io::Result<bool> {
-        let head = loop {
-            if let Some(end) = end_of_head(&self.buffer[..self.filled]) {
-                break end;
-            }
-            self.more()?;
-        };
-        let status = std::str::from_utf8(&self.buffer[9..12]).ok().and_then(|code| code.parse().ok());
-        let status = status.ok_or(io::ErrorKind::InvalidData)?;
-        let whole = head + content_length(&self.buffer[..head]);
-        while self.filled < whole {
-            self.more()?;
-        }
-        let right = script.hear(status, &self.buffer[head..whole]);
-        self.buffer.copy_within(whole..self.filled, 0);
-        self.filled -= whole;
-        Ok(right)
+        let (asked, request, buffer) = (Instant::now(), Vec::new(), vec![0; ROOM]);
+        Ok(Self { stream: to.connect()?, asked, request, buffer, filled: 0 })
     }
 
     fn more(&mut self) -> io::Result<()> {
@@ -100,6 +83,14 @@ impl Line {
             }
         }
     }
+}
+
+/// The status and the place of the body, where all of the answer is there.
+pub(super) fn whole_answer(bytes: &[u8]) -> Option<(u16, Range<usize>)> {
+    let head = end_of_head(bytes)?;
+    let status = std::str::from_utf8(bytes.get(9..12)?).ok()?.parse().ok()?;
+    let whole = head + content_length(&bytes[..head]);
+    (bytes.len() >= whole).then_some((status, head..whole))
 }
 
 fn end_of_head(bytes: &[u8]) -> Option<usize> {

@@ -1,6 +1,10 @@
 //! The clients: they write prepared bytes and read answers, so cheaply that the server is what is measured.
 
+pub mod closed;
+pub mod grpc;
 pub mod http1;
+pub mod open;
+pub mod redis;
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -73,13 +77,6 @@ impl Write for Stream {
     }
 }
 
-/// When a run ends.
-#[derive(Clone, Copy, Debug)]
-pub enum Until {
-    After(Duration),
-    Asked(u64),
-}
-
 /// What a run came to.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -93,17 +90,14 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn per_second(&self) -> f64 {
-        self.answers as f64 / self.took.as_secs_f64()
+    pub fn count(&mut self, right: bool, nanos: u32) {
+        self.answers += 1;
+        self.others += u64::from(!right);
+        self.latencies.push(nanos);
     }
 
-    /// Two clients' work, done side by side.
-    pub fn beside(mut self, other: Self) -> Self {
-        self.answers += other.answers;
-        self.others += other.others;
-        self.took = self.took.max(other.took);
-        self.latencies.extend(other.latencies);
-        self
+    pub fn per_second(&self) -> f64 {
+        self.answers as f64 / self.took.as_secs_f64()
     }
 }
 

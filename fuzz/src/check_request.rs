@@ -36,9 +36,10 @@ pub fn check_request(data: &[u8]) {
     assert_ne!(response.status.expect("a status").code, 0);
     assert!(matches!(response.http_response, Some(HttpResponse::DeniedResponse(_))));
 
-    let attributes = CheckRequest::decode(data).ok().and_then(|check| check.attributes);
-    let expected = attributes.and_then(|attributes| expected(&attributes));
-    assert_eq!(answer.asked, expected);
+    // Of bytes that prost does not read, the parts that matter may still be whole.
+    if let Ok(CheckRequest { attributes }) = CheckRequest::decode(data) {
+        assert_eq!(answer.asked, attributes.and_then(|attributes| expected(&attributes)));
+    }
 }
 
 fn message(body: &Bytes) -> &[u8] {

@@ -56,7 +56,7 @@ impl Checks for Witness {
             target: request.target.to_owned(),
             credential,
             route: request.route.map(str::to_owned),
-            client: request.client,
+            client: request.client.address(),
         };
         *self.0.lock().expect("nobody panics with it") = Some(asked);
         Some(Decision::Deny(Denial::NoToken))

@@ -11,6 +11,7 @@ use crate::audit::{self, About, Event};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::secret::{Secret, constant_time_eq};
 use crate::state::{Entry, Hears, Sessions, Written};
 use crate::token::jwt::{Signer, Verifier};
 use crate::token::keys::{KeyRing, RingRules};
@@ -22,6 +23,8 @@ const LOOKS: u32 = 50;
 /// Who uses the ring.
 pub(super) struct Keys {
     pub(super) signer: Arc<Signer>,
+    /// The server's secret at the start, which refresh tokens are made with until the end.
+    pub(super) secret: Secret,
     pub(super) verifier: Arc<Verifier>,
     pub(super) sessions: Arc<dyn Sessions>,
     pub(super) hears: Arc<dyn Hears>,
@@ -40,6 +43,13 @@ impl Keys {
         let rules = RingRules::of(config.auth.access_lifetime.0);
         let ring = KeyRing::load(&config.keys, rules).and_then(|ring| ring.signing(self.clock.now()));
         let ring = Arc::new(ring.context("keys.dir")?);
+        if !constant_time_eq(ring.secret().expose(), self.secret.expose()) {
+            let key = "keys.secret_file";
+            tracing::warn!(
+                key,
+                "changed, but not in effect: it takes a restart, after which every session must sign in again"
+            );
+        }
         let (before, after) = (self.kids(&self.signer.ring()), self.kids(&ring));
         self.verifier.replace_ring(&ring);
         self.signer.replace(ring);

@@ -45,7 +45,9 @@ impl Reloading {
         let outcome = match self.try_apply(to).await {
             Ok(()) => "reloaded",
             Err(failure) => {
-                tracing::error!("the changed configuration is not used; what was loaded before goes on: {failure:#}");
+                // What a terminal shows on two lines, the log has on one.
+                let why = format!("{failure:#}").replace("\n    fix: ", "; ").replace('\n', "; ");
+                tracing::error!("the changed configuration is not used; what was loaded before goes on: {why}");
                 "refused"
             }
         };

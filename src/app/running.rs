@@ -24,11 +24,12 @@ use crate::health::Health;
 use crate::issue::trusted::TrustedCallers;
 use crate::issue::{self, Issuer};
 use crate::listen::address::{Address, Listener};
+use crate::listen::cores::Cores;
 use crate::listen::drain::Drain;
 use crate::listen::limits::Limits;
 use crate::listen::peer::{Peer, TrustedProxies};
 use crate::listen::routed;
-use crate::listen::serve::{Drained, serve};
+use crate::listen::serve::{Drained, serve, serve_on};
 use crate::metrics::Metrics;
 use crate::ops;
 use crate::state::Lookups;
@@ -127,7 +128,11 @@ impl Running {
         if let Some(listener) = bound.check {
             let gate = Gate::new(checker.clone(), &ground.gate_settings(config), metrics, health.clone());
             let make = move |peer: &Peer| gate.on(peer);
-            serving.spawn(until_drained(serve(listener, Limits::check(), make, drain.clone())));
+            let cores = cores(config, role).context("threads")?;
+            let drain = drain.clone();
+            serving.spawn(async move {
+                until_drained(serve_on(&cores, listener, Limits::check(), make, drain)).await;
+            });
         }
         let mut session_plane = None;
         if let (Some(listener), Some(ring)) = (bound.public, ring) {
@@ -202,7 +207,7 @@ impl Ground {
         dev: bool,
     ) -> Result<SessionPlane> {
         let callers = trusted_callers(config, address, dev)?;
-        let refresh_key = RefreshToken::key(ring.secret());
+        let (secret, refresh_key) = (ring.secret().clone(), RefreshToken::key(ring.secret()));
         let signer = Arc::new(Signer::new(ring).heeding(verifier.clone()));
         let issuer = Issuer::new(issue::Parts {
             sessions: Arc::clone(&store.sessions),
@@ -224,6 +229,7 @@ impl Ground {
         });
         let keys = Keys {
             signer,
+            secret,
             verifier,
             sessions: Arc::clone(&store.sessions),
             hears: checker.clone(),
@@ -234,6 +240,12 @@ impl Ground {
         keys.show();
         Ok(SessionPlane { desk, keys, address })
     }
+}
+
+/// Where checks are served. A sidecar has a core a worker. Beside a session plane they share its runtime, in which another
+/// thread takes over the checks that wait behind a signature.
+fn cores(config: &Config, role: Role) -> std::io::Result<Cores> {
+    if role == Role::Check { Cores::here_and_beside(config.threads()) } else { Ok(Cores::here()) }
 }
 
 /// Who may log users in; refuses to open that to the world (SEC-K9).

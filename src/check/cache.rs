@@ -1,10 +1,12 @@
-//! The identity cache: moka over verified tokens, and the cells through which a revocation ends them in one step.
+//! The identity cache: moka over verified tokens, a front of it in each thread, and the cells through which a revocation ends
+//! them in one step.
 //!
 //! `checker` asks it on every check, `lookup` fills it, `follower` tells it what ended. What is kept is an identity,
 //! never a verdict, under the digest of the whole token (SEC-T18).
 
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
@@ -12,11 +14,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::cell::{Cell, Registry};
+use crate::check::front::Front;
 use crate::check::identity::Identity;
-use crate::clock::{Millis, Timestamp};
+use crate::clock::{Clock, Millis};
 use crate::secret::Digest;
 use crate::state::Entry;
-use crate::token::Claims;
+use crate::token::{Claims, SessionId};
 use crate::units::{Size, Span};
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -50,13 +53,16 @@ impl Default for Settings {
 /// An identity as it was confirmed by the store once.
 #[derive(Debug)]
 pub struct Known {
+    pub token: Digest,
     pub identity: Arc<Identity>,
     pub cell: Arc<Cell>,
     /// When the store was asked, by the monotonic clock: whatever was revoked before is known to this answer.
     pub confirmed: Duration,
     era: Era,
-    /// For moka, which frees the memory then; that the token has expired is seen on the hit itself (SEC-T17).
-    life: Duration,
+    /// Whether moka has let it go.
+    gone: AtomicBool,
+    /// When moka last heard that it is used, in Unix seconds.
+    told: AtomicU32,
 }
 
 /// What ends all identities at once: a new era. Taken before a token is verified, so a key that is removed meanwhile, or
@@ -65,20 +71,42 @@ pub struct Known {
 pub struct Era(u64);
 
 impl Known {
-    pub fn new(identity: Identity, cell: Arc<Cell>, era: Era, confirmed: Duration, now: Timestamp) -> Self {
-        let life = identity.claims.expires.since(now);
-        Self { identity: Arc::new(identity), cell, confirmed, era, life }
+    pub fn new(token: Digest, identity: Identity, cell: Arc<Cell>, era: Era, confirmed: Duration) -> Self {
+        let (gone, told) = (AtomicBool::new(false), AtomicU32::new(0));
+        Self { token, identity: Arc::new(identity), cell, confirmed, era, gone, told }
     }
 
     pub fn is_expired(&self, now: Millis) -> bool {
-        self.identity.claims.expires <= now.seconds()
+        self.identity.expires <= now.seconds()
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn leave(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether moka is to hear of a use: of one in many, since that is all the order of eviction needs.
+    fn is_to_be_told(&self, now: Millis) -> bool {
+        let now = now.seconds().0 as u32;
+        let due = now.wrapping_sub(self.told.load(Ordering::Relaxed)) >= TELL_EVERY;
+        if due {
+            self.told.store(now, Ordering::Relaxed);
+        }
+        due
     }
 }
+
+/// Seconds between two uses of an identity that moka hears of.
+const TELL_EVERY: u32 = 60;
 
 /// Identities by their tokens' digests.
 #[derive(Debug)]
 pub struct Cache {
-    known: moka::sync::Cache<Digest, Arc<Known>>,
+    front: Arc<Front>,
+    known: moka::sync::Cache<Digest, Arc<Known>, BuildHasherDefault<Spread>>,
     registry: Registry,
     era: AtomicU64,
 }
@@ -86,20 +114,40 @@ pub struct Cache {
 impl Cache {
     /// Both limits hold by one weight: each identity weighs its bytes, but at least its share of `max_bytes` among
     /// `max_entries`, so that no more than `max_entries` of them fit into `max_bytes`.
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
         let share = settings.max_bytes.0.div_ceil(settings.max_entries.max(1)).max(1);
         let weigh = move |_: &Digest, known: &Arc<Known>| {
             let bytes = known.identity.weight() + size_of::<Known>() + size_of::<Cell>() + OVERHEAD;
             u32::try_from((bytes as u64).max(share)).unwrap_or(u32::MAX)
         };
         let capacity = if settings.max_entries == 0 { 0 } else { settings.max_bytes.0 };
-        let known = moka::sync::Cache::builder().max_capacity(capacity).weigher(weigh).expire_after(AtExpiry).build();
-        Self { known, registry: Registry::default(), era: AtomicU64::new(0) }
+        let front = Arc::new(Front::default());
+        let left = Arc::clone(&front);
+        let known = moka::sync::Cache::builder()
+            .max_capacity(capacity)
+            .weigher(weigh)
+            .expire_after(AtExpiry(clock))
+            .eviction_listener(move |_, known: Arc<Known>, _| left.forget(&known))
+            .build_with_hasher(BuildHasherDefault::default());
+        Self { front, known, registry: Registry::default(), era: AtomicU64::new(0) }
     }
 
     /// What is known of a token, if nothing has ended it since.
-    pub fn find(&self, token: &Digest) -> Option<Arc<Known>> {
-        self.known.get(token).filter(|known| self.is_live(known))
+    pub fn find(&self, token: &Digest, now: Millis) -> Option<Arc<Known>> {
+        let known = match self.front.find(token) {
+            Some(known) => {
+                if known.is_to_be_told(now) {
+                    self.known.get(token);
+                }
+                known
+            }
+            None => {
+                let known = self.known.get(token)?;
+                self.front.keep(&known);
+                known
+            }
+        };
+        self.is_live(&known).then_some(known)
     }
 
     pub fn is_live(&self, known: &Known) -> bool {
@@ -116,10 +164,15 @@ impl Cache {
         self.registry.cell(claims)
     }
 
+    /// The same for a session that a token is about to be minted for.
+    pub fn cell_of_session(&self, sid: &SessionId) -> Arc<Cell> {
+        self.registry.cell_of(sid.tag(), Some(*sid))
+    }
+
     /// Keeps it, unless it was ended while it was looked up.
-    pub fn keep(&self, token: Digest, known: &Arc<Known>) {
+    pub fn keep(&self, known: &Arc<Known>) {
         if self.is_live(known) {
-            self.known.insert(token, known.clone());
+            self.known.insert(known.token, known.clone());
         }
     }
 
@@ -150,18 +203,43 @@ impl Cache {
     }
 }
 
-/// What moka's own books take for one entry, roughly.
-const OVERHEAD: usize = 200;
+/// What moka's own books, the front's and the registry's take for one entry, roughly.
+const OVERHEAD: usize = 480;
 
-struct AtExpiry;
+/// Frees an expired identity's memory. That its token has expired is seen on the hit itself (SEC-T17).
+struct AtExpiry(Arc<dyn Clock>);
+
+impl AtExpiry {
+    fn life(&self, known: &Known) -> Option<Duration> {
+        Some(known.identity.expires.since(self.0.now()))
+    }
+}
 
 impl Expiry<Digest, Arc<Known>> for AtExpiry {
     fn expire_after_create(&self, _: &Digest, known: &Arc<Known>, _: Instant) -> Option<Duration> {
-        Some(known.life)
+        self.life(known)
     }
 
     fn expire_after_update(&self, _: &Digest, known: &Arc<Known>, _: Instant, _: Option<Duration>) -> Option<Duration> {
-        Some(known.life)
+        self.life(known)
+    }
+}
+
+/// A digest's own place, hashed no further.
+#[derive(Debug, Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write_u64(&mut self, place: u64) {
+        self.0 = place;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -171,21 +249,26 @@ mod tests {
     use crate::check::headers::HeaderPlan;
     use crate::check::identity::HeaderSettings;
     use crate::check::testing;
+    use crate::clock::FixedClock;
 
-    const NOW: Timestamp = Timestamp(1000);
+    const NOW: Millis = Millis(1_000_000);
 
-    fn known(cache: &Cache, claims: Claims) -> Arc<Known> {
-        let cell = cache.cell(&claims);
-        let plan = HeaderPlan::new(&HeaderSettings::default()).expect("the default");
-        let identity = plan.identify(claims).expect("tellable");
-        Arc::new(Known::new(identity, cell, cache.era(), Duration::ZERO, NOW))
+    fn cache(settings: &Settings) -> Cache {
+        Cache::new(settings, Arc::new(FixedClock::at(NOW.seconds())))
     }
 
-    fn fill(cache: &Cache, users: usize, payload: &str) -> u64 {
+    fn known(cache: &Cache, token: Digest, claims: &Claims) -> Arc<Known> {
+        let cell = cache.cell(claims);
+        let plan = HeaderPlan::new(&HeaderSettings::default()).expect("the default");
+        let identity = plan.identify(claims).expect("tellable");
+        Arc::new(Known::new(token, identity, cell, cache.era(), Duration::ZERO))
+    }
+
+    fn fill(cache: &Cache, users: usize, scope: usize) -> u64 {
         for n in 0..users {
             let mut claims = testing::claims(&format!("user{n}"));
-            claims.payload.insert("more".into(), payload.into());
-            cache.keep(Digest::of(&n.to_be_bytes()), &known(cache, claims));
+            claims.scope = vec!["x".into(); scope];
+            cache.keep(&known(cache, Digest::of(&n.to_be_bytes()), &claims));
         }
         cache.tend()
     }
@@ -193,24 +276,24 @@ mod tests {
     #[test]
     fn entries_and_bytes_are_both_bounded() {
         let settings = Settings { max_entries: 100, max_bytes: Size(1 << 20), ..Settings::default() };
-        let few = Cache::new(&settings);
-        assert!((80..=100).contains(&fill(&few, 500, "")), "{}", few.tend());
-        let heavy = Cache::new(&settings);
-        let kept = fill(&heavy, 500, &"x".repeat(64 << 10));
-        assert!((8..=16).contains(&kept), "{kept} of 64 KiB each");
+        let few = cache(&settings);
+        assert!((80..=100).contains(&fill(&few, 500, 0)), "{}", few.tend());
+        let heavy = cache(&settings);
+        let kept = fill(&heavy, 500, 900);
+        assert!((80..=250).contains(&kept), "{kept} of some 6 KiB each");
         assert!(heavy.known.weighted_size() <= 1 << 20);
     }
 
     // SEC-S1
     #[test]
     fn an_entry_of_the_log_ends_what_it_names() {
-        let cache = Cache::new(&Settings::default());
+        let cache = cache(&Settings::default());
         let (alice, bob) = (testing::claims("alice"), testing::claims("bob"));
         let keys = [Digest::of(b"alice"), Digest::of(b"bob")];
-        let found = || keys.map(|key| cache.find(&key).is_some());
+        let found = || keys.map(|key| cache.find(&key, NOW).is_some());
         let refill = || {
-            cache.keep(keys[0], &known(&cache, alice.clone()));
-            cache.keep(keys[1], &known(&cache, bob.clone()));
+            cache.keep(&known(&cache, keys[0], &alice));
+            cache.keep(&known(&cache, keys[1], &bob));
             assert_eq!(found(), [true, true]);
         };
         refill();
@@ -229,14 +312,14 @@ mod tests {
     // SEC-S2
     #[test]
     fn what_was_ended_during_its_lookup_is_not_kept() {
-        let cache = Cache::new(&Settings::default());
+        let cache = cache(&Settings::default());
         let claims = testing::claims("alice");
         for entry in [Entry::Session(claims.sid.expect("own")), Entry::Subject(claims.tag()), Entry::Key("k1".into())] {
-            let looked_up = known(&cache, claims.clone());
+            let looked_up = known(&cache, Digest::of(b"token"), &claims);
             cache.forget(&entry);
-            cache.keep(Digest::of(b"token"), &looked_up);
+            cache.keep(&looked_up);
             assert_eq!(cache.tend(), 0, "{entry:?}");
-            assert!(cache.find(&Digest::of(b"token")).is_none());
+            assert!(cache.find(&Digest::of(b"token"), NOW).is_none());
         }
     }
 }

@@ -116,10 +116,14 @@ const SHARDS: usize = 32;
 impl Registry {
     /// The cell that a lookup of these claims has to hold before it asks the store.
     pub fn cell(&self, claims: &Claims) -> Arc<Cell> {
-        let tag = claims.tag();
+        self.cell_of(claims.tag(), claims.sid.filter(|_| claims.own))
+    }
+
+    /// The cell of one of our own sessions, or of a subject whose tokens have none.
+    pub fn cell_of(&self, tag: SubjectTag, sid: Option<SessionId>) -> Arc<Cell> {
         self.with(tag, |shard| {
             let subject = shard.subjects.get_or_insert(tag, |_| true, Subject::default);
-            match claims.sid.filter(|_| claims.own) {
+            match sid {
                 Some(sid) => shard.sessions.get_or_insert(sid, Cell::is_live, || Cell::new(Some(sid), subject)),
                 None => Arc::new(Cell::new(None, subject)),
             }

@@ -19,7 +19,8 @@ use crate::check::seen::Seen;
 use crate::check::{CheckRequest, Credential, Decision, Denial};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::state::{Entry, Hears, LogBatch, Lookups};
+use crate::state::{Entry, Expects, Hears, LogBatch, Lookups};
+use crate::token::SessionId;
 
 const KEYS_BUDGET: Duration = Duration::from_secs(5);
 
@@ -187,6 +188,10 @@ impl Hears for Checker {
         }
         self.lookup.cache.forget(entry);
     }
+
+    fn expect(&self, session: &SessionId) -> Option<Box<dyn Expects + '_>> {
+        Some(Box::new(self.lookup.expect(session)))
+    }
 }
 
 impl fmt::Debug for Checker {
@@ -214,11 +219,11 @@ fn decide(
 ) -> Decision {
     let weighed = match asks {
         Asks::Nothing | Asks::Token => Ok(()),
-        Asks::Holder(requirement) => requirement.weigh(&identity.claims, clock.now()),
+        Asks::Holder(requirement) => requirement.weigh(identity, clock.now()),
     };
     match weighed {
         Ok(()) => {
-            tracing::debug!(subject = identity.claims.subject, request_id = request.request_id, "allowed");
+            tracing::debug!(subject = identity.subject(), request_id = request.request_id, "allowed");
             Decision::Allow(Some(identity.clone()))
         }
         Err(denial) => deny(denial, policy, request, Some(identity)),
@@ -227,14 +232,13 @@ fn decide(
 
 fn deny(denial: Denial, policy: &Policy, request: &CheckRequest<'_>, identity: Option<&Arc<Identity>>) -> Decision {
     if denial == Denial::Forbidden {
-        let claims = identity.map(|identity| &identity.claims);
         let place = policy.place(request);
         audit::record(
             Event::AuthzFail,
             About {
-                subject: claims.map(|claims| claims.subject.as_str()),
-                sid: claims.and_then(|claims| claims.sid.as_ref()).map(|sid| sid as &dyn fmt::Display),
-                client: request.client,
+                subject: identity.map(|identity| identity.subject()),
+                sid: identity.and_then(|identity| identity.sid.as_ref()).map(|sid| sid as &dyn fmt::Display),
+                client: request.client.address(),
                 request_id: request.request_id,
                 path: place.as_ref().map(|(path, _)| path.as_str()),
                 rule: place.as_ref().and_then(|(_, rule)| *rule),

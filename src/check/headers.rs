@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use serde_json::{Map, Value};
 
 use crate::check::identity::{HeaderSettings, Identity, Preset};
@@ -33,6 +33,10 @@ pub enum HeaderError {
     Reserved(String),
     #[error("check.headers: `{0}` is given twice; header names are compared without case")]
     Twice(String),
+    #[error(
+        "check.headers: `preset` stands alone; write all headers of your own, such as `{{X-User: sub}}`, or a preset only"
+    )]
+    PresetAndMore,
     #[error("check.headers: `{0}` names no claim; write such as `sub` or `realm_access.roles`")]
     Claim(String),
 }
@@ -58,6 +62,10 @@ impl HeaderPlan {
         };
         let mut headers: Vec<(HeaderName, String)> = Vec::with_capacity(pairs.len());
         for (text, claim) in pairs {
+            // Beside other headers it is read as the name of one, and those of the preset would be missing.
+            if text == "preset" {
+                return Err(HeaderError::PresetAndMore);
+            }
             let name = HeaderName::try_from(text).map_err(|_| HeaderError::Name(text.into()))?;
             if text.contains('_') {
                 return Err(HeaderError::Underscore(text.into()));
@@ -84,23 +92,19 @@ impl HeaderPlan {
 
     /// # Errors
     /// A claim that is to become a header and can't.
-    pub fn identify(&self, claims: Claims) -> Result<Identity, Untellable> {
-        let (mut headers, mut absent) = (Vec::with_capacity(self.headers.len()), Vec::new());
+    pub fn identify(&self, claims: &Claims) -> Result<Identity, Untellable> {
+        let mut values = Vec::with_capacity(self.headers.len());
         let mut total = 0;
         for (name, claim) in &self.headers {
-            match text_of(&claims, claim)? {
-                Some(text) => {
-                    total += name.as_str().len() + text.len();
-                    let value = HeaderValue::from_str(&text).map_err(|_| Untellable::Characters(claim.clone()))?;
-                    headers.push((name.clone(), value));
-                }
-                None => absent.push(name.clone()),
-            }
+            let value = text_of(claims, claim)?;
+            total += value.as_ref().map_or(0, |value| name.as_str().len() + value.len());
+            values.push(value);
         }
         if total > MAX_TOTAL {
             return Err(Untellable::TooLong);
         }
-        Ok(Identity { claims, headers: headers.into(), absent: absent.into() })
+        let values: Vec<_> = values.iter().map(Option::as_deref).collect();
+        Ok(Identity::new(claims, self.names.clone(), &values))
     }
 }
 
@@ -234,10 +238,10 @@ mod tests {
         HeaderPlan::new(&HeaderSettings::Map(map))
     }
 
-    fn told(claims: Claims, claim: &str) -> Result<Option<String>, Untellable> {
+    fn told(claims: &Claims, claim: &str) -> Result<Option<String>, Untellable> {
         let identity = plan(&[("X-It", claim)]).expect("a plan").identify(claims)?;
-        assert_eq!(identity.headers.len() + identity.absent.len(), 1);
-        Ok(identity.headers.first().map(|(_, value)| value.to_str().expect("ASCII").to_owned()))
+        assert_eq!(identity.headers().count() + identity.absent().count(), 1);
+        Ok(identity.headers().next().map(|(_, value)| value.to_str().expect("ASCII").to_owned()))
     }
 
     fn with(payload: &Value) -> Claims {
@@ -252,11 +256,14 @@ mod tests {
         let plan = HeaderPlan::new(&HeaderSettings::default()).expect("the default");
         let mut claims = testing::claims("alice");
         claims.roles = vec!["admin".into(), "editor".into()];
-        let identity = plan.identify(claims).expect("tellable");
-        let set: Vec<&str> = identity.headers.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(set, ["x-auth-subject", "x-auth-session", "x-auth-roles"]);
-        assert_eq!(identity.headers[2].1, "admin,editor");
-        assert_eq!(*identity.absent, ["x-auth-scope"]);
+        let identity = plan.identify(&claims).expect("tellable");
+        let set: Vec<_> = identity.headers().collect();
+        assert_eq!(
+            set.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            ["x-auth-subject", "x-auth-session", "x-auth-roles"]
+        );
+        assert_eq!(set[2].1, "admin,editor");
+        assert_eq!(identity.absent().collect::<Vec<_>>(), ["x-auth-scope"]);
         assert_eq!(plan.names().len(), 4);
     }
 
@@ -268,15 +275,15 @@ mod tests {
                 "empty": "", "list": [], "object": {}, "lists": [["a"]],
             }))
         };
-        assert_eq!(told(claims(), "realm_access.roles"), Ok(Some("a,b".into())));
-        assert_eq!(told(claims(), "https://e.com/x"), Ok(Some("flat".into())));
-        assert_eq!(told(claims(), "n"), Ok(Some("7".into())));
-        assert_eq!(told(claims(), "b"), Ok(Some("true".into())));
+        assert_eq!(told(&claims(), "realm_access.roles"), Ok(Some("a,b".into())));
+        assert_eq!(told(&claims(), "https://e.com/x"), Ok(Some("flat".into())));
+        assert_eq!(told(&claims(), "n"), Ok(Some("7".into())));
+        assert_eq!(told(&claims(), "b"), Ok(Some("true".into())));
         for absent in ["none", "empty", "list", "missing", "realm_access.x", "n.x"] {
-            assert_eq!(told(claims(), absent), Ok(None), "{absent}");
+            assert_eq!(told(&claims(), absent), Ok(None), "{absent}");
         }
         for odd in ["object", "lists"] {
-            assert_eq!(told(claims(), odd), Err(Untellable::Type(odd.into())));
+            assert_eq!(told(&claims(), odd), Err(Untellable::Type(odd.into())));
         }
     }
 
@@ -285,18 +292,18 @@ mod tests {
     fn a_claim_that_could_forge_or_split_a_header_denies_its_token() {
         let long = "x".repeat(257);
         for text in ["a,b", "a\rb", "a\nb", "a\0b", "a b", "é", "a\u{7f}", "\t", long.as_str()] {
-            assert!(told(with(&json!({ "c": text })), "c").is_err(), "{text:?}");
-            assert!(told(with(&json!({ "c": ["fine", text] })), "c").is_err(), "{text:?}");
-            assert!(told(testing::claims(text), "sub").is_err(), "{text:?}");
+            assert!(told(&with(&json!({ "c": text })), "c").is_err(), "{text:?}");
+            assert!(told(&with(&json!({ "c": ["fine", text] })), "c").is_err(), "{text:?}");
+            assert!(told(&testing::claims(text), "sub").is_err(), "{text:?}");
         }
-        assert!(told(with(&json!({ "c": ["a", ""] })), "c").is_err());
-        assert!(told(with(&json!({ "c": "x".repeat(256) })), "c").is_ok());
+        assert!(told(&with(&json!({ "c": ["a", ""] })), "c").is_err());
+        assert!(told(&with(&json!({ "c": "x".repeat(256) })), "c").is_ok());
     }
 
     #[test]
     fn headers_too_long_for_a_proxy_deny_their_token() {
         let many = vec!["x".repeat(200); 11];
-        assert_eq!(told(with(&json!({ "c": many })), "c"), Err(Untellable::TooLong));
+        assert_eq!(told(&with(&json!({ "c": many })), "c"), Err(Untellable::TooLong));
     }
 
     #[test]
@@ -309,6 +316,7 @@ mod tests {
         }
         assert_eq!(plan(&[("X_User", "sub")]), Err(HeaderError::Underscore("X_User".into())));
         assert_eq!(plan(&[(":path", "sub")]), Err(HeaderError::Name(":path".into())));
+        assert_eq!(plan(&[("preset", "doorward"), ("X-User", "sub")]), Err(HeaderError::PresetAndMore));
         assert_eq!(plan(&[("", "sub")]), Err(HeaderError::Name(String::new())));
         assert_eq!(plan(&[("X-User", "sub"), ("x-user", "sid")]), Err(HeaderError::Twice("x-user".into())));
         assert_eq!(plan(&[("X-User", "a..b")]), Err(HeaderError::Claim("a..b".into())));

@@ -3,51 +3,101 @@
 //! `headers` makes them, `cache` keeps them, the doors send their headers on.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::token::Claims;
+use crate::check::texts::Texts;
+use crate::clock::Timestamp;
+use crate::token::{Claims, SessionId};
 
-/// Who bears a token: its verified claims, and the headers made of them once.
+/// Who bears a token: of its verified claims what a check may ask for, and the headers made of them.
 #[derive(Debug)]
 pub struct Identity {
-    pub claims: Claims,
-    /// Set on each allowed request.
-    pub headers: Box<[(HeaderName, HeaderValue)]>,
-    /// Configured, but this token has no such claim: removed on each allowed request (SEC-P8).
-    pub absent: Box<[HeaderName]>,
+    pub expires: Timestamp,
+    pub auth_time: Option<Timestamp>,
+    /// Of own tokens only.
+    pub sid: Option<SessionId>,
+    /// All configured headers; those that this token has no claim for have no value.
+    names: Arc<[HeaderName]>,
+    texts: Texts,
+    /// The answer of the one door that does not answer with headers, made when it is first asked for.
+    message: OnceLock<Box<Bytes>>,
 }
+
+/// The lists of an identity's [`Texts`].
+const VALUES: usize = 0;
+const SUBJECT: usize = 1;
+const ROLES: usize = 2;
+const SCOPE: usize = 3;
+const AMR: usize = 4;
 
 impl Identity {
-    /// About how many bytes it takes: what the cache weighs it by.
-    pub fn weight(&self) -> usize {
-        let claims = &self.claims;
-        let lists = [&claims.roles, &claims.scope, &claims.amr];
-        let listed: usize = lists.into_iter().flatten().map(|text| text.len() + size_of::<String>()).sum();
-        let headers: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        size_of::<Self>()
-            + claims.subject.len()
-            + claims.jti.as_ref().map_or(0, |jti| jti.as_str().len())
-            + listed
-            + claims.payload.iter().map(|(name, value)| MEMBER + name.len() + weight_of(value)).sum::<usize>()
-            + headers
-            + self.headers.len() * size_of::<(HeaderName, HeaderValue)>()
-            + self.absent.len() * size_of::<HeaderName>()
+    /// With a value for each configured header, or none where this token has no such claim.
+    pub fn new(claims: &Claims, names: Arc<[HeaderName]>, values: &[Option<&str>]) -> Self {
+        fn all(list: &[String]) -> Vec<Option<&str>> {
+            list.iter().map(|text| Some(text.as_str())).collect()
+        }
+        let (roles, scope, amr) = (all(&claims.roles), all(&claims.scope), all(&claims.amr));
+        Self {
+            expires: claims.expires,
+            auth_time: claims.auth_time,
+            sid: claims.sid,
+            names,
+            texts: Texts::of(&[values, &[Some(&claims.subject)], &roles, &scope, &amr]),
+            message: OnceLock::new(),
+        }
     }
-}
 
-/// What one member of a JSON object takes beside its bytes, in the tree that holds it.
-const MEMBER: usize = 64;
+    pub fn subject(&self) -> &str {
+        self.texts.list(SUBJECT).flatten().next().unwrap_or_default()
+    }
 
-fn weight_of(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(|item| size_of::<Value>() + weight_of(item)).sum(),
-        Value::Object(members) => members.iter().map(|(name, value)| MEMBER + name.len() + weight_of(value)).sum(),
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.texts.list(ROLES).flatten()
+    }
+
+    pub fn scope(&self) -> impl Iterator<Item = &str> {
+        self.texts.list(SCOPE).flatten()
+    }
+
+    pub fn amr(&self) -> impl Iterator<Item = &str> {
+        self.texts.list(AMR).flatten()
+    }
+
+    /// All configured headers of the time when this was made.
+    pub fn header_names(&self) -> &Arc<[HeaderName]> {
+        &self.names
+    }
+
+    /// Set on each allowed request.
+    pub fn headers(&self) -> impl Iterator<Item = (&HeaderName, HeaderValue)> {
+        let values = self.texts.shared(VALUES).map(|value| HeaderValue::from_maybe_shared(value?).ok());
+        self.names.iter().zip(values).filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// Configured, but this token has no such claim: removed on each allowed request (SEC-P8).
+    pub fn absent(&self) -> impl Iterator<Item = &HeaderName> {
+        self.names.iter().zip(self.texts.list(VALUES)).filter(|(_, value)| value.is_none()).map(|(name, _)| name)
+    }
+
+    /// Of all configured headers, whether this token fills them.
+    pub fn filled(&self) -> impl Iterator<Item = bool> {
+        self.texts.list(VALUES).map(|value| value.is_some())
+    }
+
+    /// The answer that was prepared once, by `make`.
+    pub fn message(&self, make: impl FnOnce() -> Bytes) -> Bytes {
+        Bytes::clone(self.message.get_or_init(|| Box::new(make())))
+    }
+
+    /// About how many bytes it takes, a prepared answer included: what the cache weighs it by.
+    pub fn weight(&self) -> usize {
+        const MESSAGE: usize = 256;
+        size_of::<Self>() + 2 * self.texts.len() + MESSAGE
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use prometheus::IntCounter;
 use tokio::time::timeout;
 
 use crate::check::Denial;
@@ -18,6 +17,7 @@ use crate::check::headers::HeaderPlan;
 use crate::check::seen::Seen;
 use crate::clock::{Clock, Timestamp};
 use crate::metrics::Metrics;
+use crate::metrics::by_thread::Counters;
 use crate::secret::Digest;
 use crate::state::{Lookups, Question, Standing};
 use crate::token::jwt::Verifier;
@@ -31,6 +31,12 @@ const STORE_BUDGET: Duration = Duration::from_millis(150);
 const WAIT: Duration = Duration::from_millis(300);
 /// How often a lookup is begun anew because something ended it on its way.
 const TRIES: usize = 3;
+
+/// How a look-up ended: the series of its counter.
+const HIT: usize = 0;
+const MISS: usize = 1;
+const STALE: usize = 2;
+const OUTAGE: usize = 3;
 
 /// Who can tell a true token: the real verifier, or in unit tests one that says what they need.
 #[async_trait]
@@ -99,10 +105,7 @@ pub(super) struct Lookup {
     breaker: Breaker,
     max_staleness: Duration,
     max_staleness_on_error: Duration,
-    hits: IntCounter,
-    misses: IntCounter,
-    stale: IntCounter,
-    outage: IntCounter,
+    results: Counters,
 }
 
 impl Lookup {
@@ -114,9 +117,8 @@ impl Lookup {
         settings: &Settings,
         metrics: &Metrics,
     ) -> Self {
-        let counter = |result| metrics.cache_requests.with_label_values(&[result]);
         Self {
-            cache: Cache::new(settings),
+            cache: Cache::new(settings, clock.clone()),
             freshness: Freshness::default(),
             seen: Seen::default(),
             verifier,
@@ -127,10 +129,7 @@ impl Lookup {
             breaker: Breaker::default(),
             max_staleness: settings.max_staleness.0,
             max_staleness_on_error: settings.max_staleness_on_error.0,
-            hits: counter("hit"),
-            misses: counter("miss"),
-            stale: counter("stale"),
-            outage: counter("outage"),
+            results: metrics.cache_requests(&[&["hit"], &["miss"], &["stale"], &["outage"]]),
         }
     }
 
@@ -144,17 +143,19 @@ impl Lookup {
         // Read before the cell is looked at: the follower writes in the other order, so what counts as fresh here has
         // ended all it had to.
         let log = self.freshness.staleness(monotonic).unwrap_or(Duration::MAX);
-        let Some(known) = self.cache.find(&digest) else { return Glance::Ask { token: digest, earlier: None } };
+        let Some(known) = self.cache.find(&digest, now) else { return Glance::Ask { token: digest, earlier: None } };
         if known.is_expired(now) {
             return Glance::Denied(Denial::InvalidToken);
         }
         if known.cell.is_due(monotonic, now) {
             return Glance::Ask { token: digest, earlier: None };
         }
-        if log.min(monotonic.saturating_sub(known.confirmed)) > self.max_staleness {
+        let staleness = log.min(monotonic.saturating_sub(known.confirmed));
+        // The clock is coarse, and a bound of zero means that every check asks the store.
+        if staleness > self.max_staleness || self.max_staleness.is_zero() {
             return Glance::Ask { token: digest, earlier: Some(known) };
         }
-        self.hits.inc();
+        self.results.inc(HIT);
         self.seen.note(&known.cell, now);
         Glance::Known(known)
     }
@@ -168,16 +169,16 @@ impl Lookup {
     ) -> Result<Arc<Known>, Denial> {
         for _ in 0..TRIES {
             match timeout(WAIT, self.flights.join(token, self.learn(text, token))).await {
-                Ok(Ok(known)) if self.cache.is_live(&known) => {
-                    if earlier.is_some() { &self.stale } else { &self.misses }.inc();
+                Ok(Some(Ok(known))) if self.cache.is_live(&known) => {
+                    self.results.inc(if earlier.is_some() { STALE } else { MISS });
                     self.seen.note(&known.cell, self.clock.now_millis());
                     return Ok(known);
                 }
                 // A revocation came while it was looked up. It wins; what remains true the store knows (SEC-S2).
-                Ok(Ok(_)) => {}
-                Ok(Err(Denial::Unavailable)) | Err(_) => return self.remember(earlier),
-                Ok(Err(denial)) => {
-                    self.misses.inc();
+                Ok(Some(Ok(_))) => {}
+                Ok(Some(Err(Denial::Unavailable)) | None) | Err(_) => return self.remember(earlier),
+                Ok(Some(Err(denial))) => {
+                    self.results.inc(MISS);
                     return Err(denial);
                 }
             }
@@ -198,7 +199,7 @@ impl Lookup {
         {
             Err(Denial::Unavailable)
         } else {
-            self.outage.inc();
+            self.results.inc(OUTAGE);
             self.seen.note(&known.cell, now);
             Ok(known)
         }
@@ -211,7 +212,7 @@ impl Lookup {
         let claims = self.verify(text).await?;
         let question = self.question(&claims)?;
         let cell = self.cache.cell(&claims);
-        let identity = plan.identify(claims).map_err(|why| {
+        let identity = plan.identify(&claims).map_err(|why| {
             tracing::debug!(%why, "token denied");
             Denial::InvalidToken
         })?;
@@ -224,8 +225,8 @@ impl Lookup {
             }
             Standing::Live { idle_left, ends } => {
                 cell.lives_until(idle_left.map(|left| asked + left), ends);
-                let known = Arc::new(Known::new(identity, cell, era, asked, self.clock.now()));
-                self.cache.keep(token, &known);
+                let known = Arc::new(Known::new(token, identity, cell, era, asked));
+                self.cache.keep(&known);
                 Ok(known)
             }
         }

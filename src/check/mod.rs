@@ -9,17 +9,20 @@ pub mod checker;
 pub mod flights;
 pub mod follower;
 pub mod freshness;
+mod front;
 pub mod glob;
 pub mod headers;
 pub mod host;
 pub mod identity;
 pub mod lookup;
+mod minted;
 pub mod path;
 pub mod policy;
 pub mod requirement;
 pub mod seen;
 #[cfg(test)]
 mod testing;
+mod texts;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -40,7 +43,7 @@ pub struct CheckRequest<'a> {
     /// The route's name, where the proxy sends one.
     pub route: Option<&'a str>,
     /// The client as the trusted proxy tells it; for audit events only, no rule asks it.
-    pub client: Option<IpAddr>,
+    pub client: Client<'a>,
     /// The proxy's request id, for logs.
     pub request_id: Option<&'a str>,
 }
@@ -63,6 +66,31 @@ impl std::fmt::Debug for Credential<'_> {
             Self::Bearer(_) => "Bearer(…)",
             Self::Unusable => "Unusable",
         })
+    }
+}
+
+/// Finds the client's address. Few checks ask for it, and finding it takes as long as finding the identity.
+pub trait TellsClient: Sync {
+    fn client(&self) -> Option<IpAddr>;
+}
+
+/// The client, to be found when it is asked for; the default is nobody.
+#[derive(Clone, Copy, Default)]
+pub struct Client<'a>(Option<&'a dyn TellsClient>);
+
+impl<'a> Client<'a> {
+    pub fn told_by(teller: &'a dyn TellsClient) -> Self {
+        Self(Some(teller))
+    }
+
+    pub fn address(&self) -> Option<IpAddr> {
+        self.0?.client()
+    }
+}
+
+impl std::fmt::Debug for Client<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.address().fmt(f)
     }
 }
 

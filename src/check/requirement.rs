@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::Denial;
+use crate::check::identity::Identity;
 use crate::clock::Timestamp;
-use crate::token::Claims;
+use crate::token::jwt::claims::LEEWAY;
 use crate::units::Span;
 
 /// What a token's holder must have. All that is given must hold.
@@ -60,13 +61,15 @@ impl Requirement {
     /// # Errors
     /// [`Denial::Forbidden`] where a role or scope is missing: signing in again would not help.
     /// [`Denial::InsufficientAuthentication`] where it would (RFC 9470).
-    pub fn weigh(&self, claims: &Claims, now: Timestamp) -> Result<(), Denial> {
-        let roles = self.roles.is_empty() || self.roles.iter().any(|role| claims.roles.contains(role));
-        if !roles || !self.scopes.iter().all(|scope| claims.scope.contains(scope)) {
+    pub fn weigh(&self, of: &Identity, now: Timestamp) -> Result<(), Denial> {
+        let roles = self.roles.is_empty() || of.roles().any(|role| self.roles.iter().any(|asked| asked == role));
+        if !roles || !self.scopes.iter().all(|asked| of.scope().any(|scope| scope == asked)) {
             return Err(Denial::Forbidden);
         }
-        let recent = self.max_auth_age.is_none_or(|age| claims.auth_time.is_some_and(|at| now.since(at) <= age));
-        if !recent || !self.amr.iter().all(|method| claims.amr.contains(method)) {
+        // A sign-in yet to come (milliseconds for seconds, or a wrong clock) would stay recent for ever.
+        let recent = |at: Timestamp, age| at <= now.plus(LEEWAY) && now.since(at) <= age;
+        let recent = self.max_auth_age.is_none_or(|age| of.auth_time.is_some_and(|at| recent(at, age)));
+        if !recent || !self.amr.iter().all(|asked| of.amr().any(|method| method == asked)) {
             return Err(Denial::InsufficientAuthentication);
         }
         Ok(())
@@ -77,6 +80,7 @@ impl Requirement {
 mod tests {
     use super::*;
     use crate::check::testing;
+    use crate::token::Claims;
     use crate::units::Span;
 
     fn names(list: &[&str]) -> Vec<String> {
@@ -84,7 +88,8 @@ mod tests {
     }
 
     fn weigh(require: &Require, claims: &Claims) -> Result<(), Denial> {
-        Requirement::new(require).expect("a requirement").weigh(claims, Timestamp(1000))
+        let identity = Identity::new(claims, [].into(), &[]);
+        Requirement::new(require).expect("a requirement").weigh(&identity, Timestamp(1000))
     }
 
     #[test]
@@ -111,6 +116,12 @@ mod tests {
         let age = |span| Require { max_auth_age: Some(span), ..Require::default() };
         assert_eq!(weigh(&age(Span::secs(100)), &claims), Ok(()));
         assert_eq!(weigh(&age(Span::secs(99)), &claims), Err(Denial::InsufficientAuthentication));
+        claims.auth_time = Some(Timestamp(1005));
+        assert_eq!(weigh(&age(Span::secs(1)), &claims), Ok(()), "the issuer's clock may be a little ahead");
+        for later in [1006, 1_000_000] {
+            claims.auth_time = Some(Timestamp(later));
+            assert_eq!(weigh(&age(Span::days(1)), &claims), Err(Denial::InsufficientAuthentication), "{later}");
+        }
         claims.auth_time = None;
         assert_eq!(weigh(&age(Span::days(1)), &claims), Err(Denial::InsufficientAuthentication));
         let both = Require { roles: names(&["admin"]), ..age(Span::secs(1)) };

@@ -71,6 +71,8 @@ pub(super) struct Revoke {
     #[command(flatten)]
     config: ConfigArgs,
     /// The key's id, as `key list` shows it
+    // One in 64 begins with a hyphen.
+    #[arg(allow_hyphen_values = true)]
     kid: String,
     /// Do it without asking
     #[arg(long)]

@@ -69,9 +69,9 @@ pub(super) async fn verification(config: &Config, budget: Duration) -> anyhow::R
     } else {
         match ring(config) {
             Ok(ring) => (OwnKeys::Ring(ring), None),
-            // The other issuers' tokens can be verified all the same: our own keys are then an empty set.
+            // The other issuers' tokens can be verified all the same: there are then none of our own.
             Err(error) if !config.issuers.is_empty() => {
-                let nothing = OwnKeys::Remote { jwks: "/dev/null".into(), hs256_secret_file: String::new() };
+                let nothing = OwnKeys::Remote { jwks: String::new(), hs256_secret_file: String::new() };
                 (nothing, Some(format!("{error:#}")))
             }
             Err(error) => return Err(error),

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use tokio::runtime::Builder;
 
 use super::{ConfigArgs, Outcome};
 use crate::app::{self, ServeOptions};
@@ -29,10 +30,12 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Outcome {
         let loaded = self.config.load_to_serve(self.role, self.dev)?;
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        if loaded.config.workers > 0 {
-            runtime.worker_threads(loaded.config.workers);
-        }
+        // A sidecar's other threads have runtimes of their own: `listen::cores`.
+        let mut runtime = match self.role {
+            Role::Check => Builder::new_current_thread(),
+            _ => Builder::new_multi_thread(),
+        };
+        runtime.worker_threads(loaded.config.threads());
         let options = ServeOptions { role: self.role, dev: self.dev };
         runtime.enable_all().build()?.block_on(async {
             let guard = logging::init(&loaded.config.logging)?;
@@ -76,6 +79,6 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) fn run(self) -> Outcome {
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(app::demo(self.once))
+        Builder::new_multi_thread().enable_all().build()?.block_on(app::demo(self.once))
     }
 }

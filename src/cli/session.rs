@@ -69,6 +69,8 @@ pub(super) struct Show {
     #[command(flatten)]
     config: ConfigArgs,
     /// The session's id: the `sid` of its tokens
+    // One in 64 begins with a hyphen.
+    #[arg(allow_hyphen_values = true)]
     sid: SessionId,
     #[command(flatten)]
     output: OutputArgs,
@@ -86,7 +88,11 @@ pub(super) struct Revoke {
     #[command(flatten)]
     config: ConfigArgs,
     /// One session, by the `sid` of its tokens
-    #[arg(conflicts_with_all = ["user", "all"], required_unless_present_any = ["user", "all"])]
+    #[arg(
+        conflicts_with_all = ["user", "all"],
+        required_unless_present_any = ["user", "all"],
+        allow_hyphen_values = true
+    )]
     sid: Option<SessionId>,
     /// Everything of this subject
     #[arg(long, value_name = "SUBJECT", conflicts_with = "all")]

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
@@ -29,6 +30,10 @@ pub fn findings(config: &Config, role: Role) -> Vec<Finding> {
         found.extend(public_keys(&format!("issuers[{at}].jwks_file"), &issuer.jwks_file, &issuer.algorithms));
     }
     found.extend(certificates(config));
+    found.extend(url_file("state.url_file", &config.state.url_file));
+    if role != Role::Check {
+        found.extend(url_file("users.url_file", &config.users.url_file));
+    }
     found
 }
 
@@ -44,6 +49,21 @@ fn caller_keys(config: &Config) -> Option<Finding> {
     match TrustedCallers::load(&config.auth.trusted_login, false) {
         Ok(callers) => callers.warning().map(|text| Finding { severity: Severity::Warning, ..told(&text) }),
         Err(error) => Some(told(&error.to_string())),
+    }
+}
+
+/// Who reads a store's URL has its password; who changes it chooses the store, and so who is signed in (SEC-K6). To be open to
+/// all is no error: so a mounted secret reaches a process that is not root.
+fn url_file(key: &str, file: &str) -> Option<Finding> {
+    // One that can't be read is told where it is read.
+    let mode = std::fs::metadata(file).ok()?.permissions().mode();
+    if mode & 0o022 != 0 {
+        Some(Finding::error(key, format!("others may change {file}"), "run: chmod go-w on it"))
+    } else if mode & 0o004 != 0 {
+        let what = format!("every user of this machine can read {file}");
+        Some(Finding::new(Severity::Warning, key, what, "run: chmod 640 on it"))
+    } else {
+        None
     }
 }
 

@@ -119,6 +119,14 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
 /// # Errors
 /// Everything that is wrong with it; what is loaded stays in use.
 pub fn reload(loaded: &Loaded) -> Result<Loaded, ConfigErrors> {
+    // A file that was cut short while it was written, or on a full disk, holds no rule any more: every valid token would pass.
+    if let Some(path) = loaded.path.as_deref()
+        && loaded.sources.names_file()
+        && read_file(path).is_ok_and(|tree| tree.value == tree::Value::Null)
+    {
+        let what = format!("the configuration file {} is empty now", path.display());
+        return Err(ConfigErrors(vec![Finding::error("", what, "write {} there if all defaults are meant")]));
+    }
     // What the files hold is judged by those that take it over, while the rest goes on as it is.
     load(&Inputs { files: false, ..loaded.inputs.clone() })
 }

@@ -27,6 +27,8 @@ pub use load::{Inputs, Loaded, load, reload};
 pub use overlay::FILE_VARIABLE;
 pub use watch::Watch;
 
+use std::num::NonZero;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,16 @@ pub struct Config {
     pub issuers: Vec<IssuerSettings>,
     pub check: Check,
     pub shutdown: Shutdown,
+}
+
+impl Config {
+    /// How many threads serve.
+    pub fn threads(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+            workers => workers,
+        }
+    }
 }
 
 impl Default for Config {

@@ -47,6 +47,11 @@ impl Sources {
         self.0.contains_key(key) || self.below(key).next().is_some()
     }
 
+    /// Whether any value comes from the configuration file.
+    pub(super) fn names_file(&self) -> bool {
+        self.0.values().any(|source| matches!(source, Source::File { .. }))
+    }
+
     fn below<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Source> {
         let inside =
             move |path: &str| path.strip_prefix(key).is_some_and(|rest| key.is_empty() || rest.starts_with(['.', '[']));

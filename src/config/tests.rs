@@ -137,6 +137,43 @@ fn values_that_do_not_fit_together_are_told_with_their_keys() {
 }
 
 #[test]
+fn a_url_that_no_store_answers_to_is_told_before_the_start() {
+    for (url, told) in [
+        ("redis://h:6379/zero", "its path must be the number of a database"),
+        ("redis://h:6379/0/1", "its path must be the number of a database"),
+        ("redis://h:6379/999", "its path must be the number of a database"),
+        ("redis-sentinel://a:26379,b:26379/mymaster", "&sentinelServiceName=mymaster"),
+        ("redis-sentinel://a:26379/0?node=b:26379", "it does not name what the sentinels watch"),
+        ("redis-cluster://a:6379,b:6379", "write redis-cluster://HOST:6379?node=HOST2:6379"),
+    ] {
+        let errors = Case::new(&format!("state: {{url: '{url}'}}")).errors().join("\n");
+        assert!(errors.contains("state.url: this is no URL of a store: ") && errors.contains(told), "{url}\n{errors}");
+    }
+    for url in ["sqlite:", "sqlite://", "sqlite:?mode=rwc"] {
+        let errors = Case::new(&format!("users: {{url: '{url}'}}")).errors().join("\n");
+        assert!(errors.contains("users.url: it names no file"), "{url}\n{errors}");
+    }
+    for url in ["redis://h:6379/", "redis-sentinel://a:26379/0?node=b:26379&sentinelServiceName=main"] {
+        Case::new(&format!("state: {{url: '{url}'}}")).loaded();
+    }
+}
+
+// SEC-P2
+#[test]
+fn a_network_of_trusted_proxies_that_holds_everybody_is_warned_of() {
+    let loaded = Case::new("listen: {trusted_proxies: ['10.0.0.0/8', '::/0']}").loaded();
+    let told: Vec<_> = loaded.notices.iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|one| one.contains("listen.trusted_proxies: everyone counts as a proxy")), "{told:?}");
+}
+
+#[test]
+fn bounds_within_which_a_logout_may_go_unseen_for_long_are_warned_of() {
+    let loaded = Case::new("check: {cache: {max_staleness: 1m, max_staleness_on_error: 1d}}").loaded();
+    let told: Vec<_> = loaded.notices.iter().map(ToString::to_string).collect();
+    assert!(told.len() == 1 && told[0].contains("check.cache.max_staleness_on_error: for 24h a checker"), "{told:?}");
+}
+
+#[test]
 fn a_broken_value_brings_no_errors_about_its_default() {
     let errors = Case::new("auth: {refresh_lifetime: long, access_lifetime: 200h}\n").errors();
     assert_eq!(errors.len(), 1, "{errors:#?}");
@@ -292,6 +329,14 @@ fn a_reload_takes_the_new_file_and_refuses_a_broken_one() {
     assert_ne!(second.watched.digest(), loaded.watched.digest());
     std::fs::write(&path, "workers: two\n").expect("written");
     assert!(reload(&loaded).is_err());
+    // Without its rules every valid token would pass.
+    for nothing in ["", "# workers: 2\n"] {
+        std::fs::write(&path, nothing).expect("written");
+        let error = reload(&loaded).expect_err("a file cut short");
+        assert!(error.to_string().contains("is empty now"), "{error}");
+    }
+    std::fs::write(&path, "{}\n").expect("written");
+    assert!(reload(&loaded).is_ok(), "all defaults, in so many words");
 }
 
 #[test]

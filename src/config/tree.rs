@@ -119,7 +119,7 @@ pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Node, Box<Finding>> {
     options.with_snippet = false;
     let place = |line, column| Source::File { file: file.clone(), line, column };
     serde_saphyr::from_str_with_options::<Option<Spanned<Raw>>>(text, options)
-        .map(|root| root.map_or(Node { value: Value::Map(Vec::new()), source: place(1, 1) }, |root| settle(root, file)))
+        .map(|root| root.map_or(Node::new(Value::Null, place(1, 1)), |root| settle(root, file)))
         .map_err(|error| {
             let source = error.location().map_or(place(1, 1), |at| place(at.line(), at.column()));
             let what = format!("this is not YAML: {}", plain_words(&error));
@@ -236,10 +236,11 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_document_is_an_empty_map() {
+    fn an_empty_document_is_nothing_and_an_empty_map_is_one() {
         for text in ["", "\n", "# nothing\n", "---\n"] {
-            assert_eq!(parse(text, &"f".into()).expect("YAML").value, Value::Map(Vec::new()), "{text:?}");
+            assert_eq!(parse(text, &"f".into()).expect("YAML").value, Value::Null, "{text:?}");
         }
+        assert_eq!(parse("{}\n", &"f".into()).expect("YAML").value, Value::Map(Vec::new()));
     }
 
     // SEC-K6

@@ -1,5 +1,7 @@
 //! What the types can't say: how values must fit together. Each check names the key, what is wrong and the fix; all run.
 
+mod store;
+
 use std::time::Duration;
 
 use crate::check::headers::HeaderPlan;
@@ -7,9 +9,11 @@ use crate::check::policy::Policy;
 use crate::config::files::told_by_room;
 use crate::config::finding::{Finding, Severity};
 use crate::config::{Config, Inputs, Role};
-use crate::database::Engine;
 use crate::listen::address::Address;
 use crate::token::keys::Algorithm;
+
+/// Whoever lets a logout go unseen for longer hardly means to.
+const LONG_UNSEEN: Duration = Duration::from_secs(600);
 
 /// Everything wrong with the configuration for what it is to do.
 pub(super) fn all(config: &Config, inputs: &Inputs) -> Vec<Finding> {
@@ -68,6 +72,12 @@ fn common(config: &Config, role: Role, told: &mut Told) {
             told.0.push(Finding::error(*key, format!("`{address}` is `{other}` already"), "give each plane its own"));
         }
     }
+    told.warn_if(
+        listen.trusted_proxies.iter().any(|network| network.prefix_len() == 0),
+        "listen.trusted_proxies",
+        "everyone counts as a proxy, so any client may say what it likes about itself and its request",
+        "name the addresses of your proxies",
+    );
     told.error_if(config.workers > 1024, "workers", "more than 1024 threads", "write 0: one a core");
     let otlp = &config.logging.otlp_endpoint;
     let fix = "write it as http://127.0.0.1:4317";
@@ -77,58 +87,13 @@ fn common(config: &Config, role: Role, told: &mut Told) {
         "this is not an http or https URL",
         fix,
     );
-    state(config, role, told);
+    store::judge(config, role, told);
     told.error_if(
         config.shutdown.finish.0.is_zero(),
         "shutdown.finish",
         "0 would cut off requests in flight",
         "write 25s",
     );
-}
-
-fn state(config: &Config, role: Role, told: &mut Told) {
-    const STORES: [&str; 8] =
-        ["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster", "unix", "valkey"];
-    let url = config.state.url.as_str();
-    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
-    let sql = url == "sql";
-    let known = sql || STORES[..7].contains(&scheme);
-    let fix =
-        "write sql, redis://host:6379, rediss://…, redis-sentinel://…, redis-cluster://… or unix:///run/redis.sock";
-    told.error_if(!known, "state.url", format!("`{scheme}` is no kind of token store that is known"), fix);
-    if sql {
-        let what = "role `check` needs the token state in Redis or Valkey: a sidecar never opens the users' database";
-        told.error_if(
-            role == Role::Check,
-            "state.url",
-            what,
-            "set state.url to the issuer's redis://… address, there and here",
-        );
-        let fix = "remove it, or set state.url to redis://…";
-        told.error_if(config.state.wait_replicas > 0, "state.wait_replicas", "`sql` has no replicas to wait for", fix);
-    }
-    if known && !sql {
-        match store_hosts(url) {
-            Err(why) => told.0.push(Finding::error("state.url", format!("this is no URL: {why}"), fix)),
-            // SEC-K8
-            Ok(hosts) => {
-                let plain = !scheme.starts_with("rediss") && !hosts.iter().all(|host| is_loopback_host(host));
-                let what = "the token state comes over the network without TLS: who is on the way can bring revoked tokens back";
-                let fix = "set state.url to rediss://…, or state.allow_plaintext to true where the network is private";
-                let refused = plain && !config.state.allow_plaintext;
-                told.error_if(refused && role == Role::Check, "state.url", what, fix);
-                told.warn_if(refused && role != Role::Check, "state.url", what, fix);
-            }
-        }
-    }
-    let ca = !config.state.ca_file.is_empty() && !scheme.starts_with("rediss");
-    told.warn_if(known && ca, "state.ca_file", "it is not used without TLS", "set state.url to rediss://…");
-    if role == Role::Check {
-        return;
-    }
-    let fix = "write sqlite:FILE, postgres://user:password@host/database or mysql://user:password@host/database";
-    told.error_if(Engine::of(&config.users.url).is_none(), "users.url", "this is no database URL that is known", fix);
-    told.error_if(config.users.pool == 0, "users.pool", "0 connections reach nothing", "write 1 or more");
 }
 
 fn issuer_side(config: &Config, dev: bool, told: &mut Told) {
@@ -212,6 +177,18 @@ fn check_side(config: &Config, inputs: &Inputs, told: &mut Told) {
     let fix = "write 100ms or more; 5s is usual";
     told.error_if(cache.max_staleness.0 < least, "check.cache.max_staleness", "the log can't be read that often", fix);
     let outage = cache.max_staleness_on_error;
+    let bounds = [
+        ("check.cache.max_staleness", cache.max_staleness, "5s"),
+        ("check.cache.max_staleness_on_error", outage, "30s"),
+    ];
+    for (key, bound, usual) in bounds {
+        told.warn_if(
+            bound.0 > LONG_UNSEEN,
+            key,
+            format!("for {bound} a checker that is cut off would let ended sessions pass"),
+            format!("{usual} is usual"),
+        );
+    }
     told.pair_if(
         !outage.0.is_zero() && outage < cache.max_staleness,
         "check.cache.max_staleness_on_error",
@@ -295,27 +272,6 @@ fn issuers(config: &Config, told: &mut Told) {
             "name the audience that stands for this service",
         );
     }
-}
-
-/// The hosts that a Redis URL names, `node=` parameters too; none for a Unix socket. Errors never tell the URL: it may
-/// hold a password.
-fn store_hosts(url: &str) -> Result<Vec<String>, String> {
-    let parsed = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
-    if parsed.scheme() == "unix" {
-        return Ok(Vec::new());
-    }
-    if parsed.port() == Some(0) {
-        return Err("port 0 can't be reached".into());
-    }
-    let mut hosts: Vec<_> = parsed.host_str().map(str::to_owned).into_iter().collect();
-    for (_, node) in parsed.query_pairs().filter(|(name, _)| name == "node") {
-        let (host, port) = node.rsplit_once(':').unwrap_or((&node, "6379"));
-        if !port.parse::<u16>().is_ok_and(|port| port > 0) {
-            return Err("invalid port number of a node".into());
-        }
-        hosts.push(host.to_owned());
-    }
-    if hosts.is_empty() { Err("it names no host".into()) } else { Ok(hosts) }
 }
 
 fn is_loopback(address: &str) -> bool {

@@ -4,37 +4,31 @@
 //! `failure_mode_allow` (contract rules 4 to 7). So every path here ends in [`allowed`] or [`denied`], as RPC status OK.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::Duration;
 
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue as Pair, HeaderValueOption, address, socket_address};
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
+use bytes::Bytes;
+use envoy_types::pb::envoy::config::core::v3::{HeaderValue as Pair, HeaderValueOption};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{
-    AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
-};
+use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::{ListValue, Struct, Value, value::Kind};
 use envoy_types::pb::google::rpc;
-use http::header::{
-    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use prost::Message;
 use tonic::Code;
-use tracing::Instrument;
 
 use crate::check::identity::Identity;
 use crate::check::{Decision, Denial};
 use crate::fault::Fault;
-use crate::gate::asked::Asked;
 use crate::gate::body::Body;
+use crate::gate::check_request::Said;
 use crate::gate::credential::other_cookies;
+use crate::gate::decide::{Told, Visit};
 use crate::gate::reply::{self, X_DOORWARD_REASON};
-use crate::gate::{Door, Inner, Link, frame, is_over_limits, trace};
-use crate::listen::client::client_address;
-use crate::listen::peer::Peer;
+use crate::gate::tally::DENIALS;
+use crate::gate::{Inner, Link, frame, is_over_limits};
 
 pub(super) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 
@@ -42,127 +36,75 @@ pub(super) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 const LONGEST: usize = 256 << 10;
 /// How long Envoy may take to send one; it sends it in one go.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(2);
-/// Where an Envoy route names itself, in `context_extensions`: set by Envoy's configuration, never by a client.
-const ROUTE: &str = "doorward.route";
-
-/// The original request's headers that are read; no other is looked at.
-static READ: [HeaderName; 7] = [
-    AUTHORIZATION,
-    COOKIE,
-    ACCEPT,
-    ORIGIN,
-    HeaderName::from_static("sec-fetch-site"),
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-request-id"),
-];
-
 impl Inner {
-    pub(super) async fn answer_grpc(&self, link: Link, request: Request<Incoming>) -> Response<Body> {
-        let began = Instant::now();
+    pub(super) async fn answer_grpc(&self, visit: &Visit, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         if !frame::is_grpc(&parts.headers) {
             return reply::unknown_endpoint();
         }
         let budget = frame::budget(&parts.headers);
         let message = frame::read(body, LONGEST, budget.unwrap_or(ARRIVES_WITHIN).min(ARRIVES_WITHIN)).await;
-        let attributes = match message {
-            Ok(message) => CheckRequest::decode(message).ok().and_then(|check| check.attributes),
-            Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a CheckRequest was not read");
-                None
+        let message = message.unwrap_or_else(|error| {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a CheckRequest was not read");
+            Bytes::new()
+        });
+        let said = Said::by(&message).unwrap_or_default();
+        let Link { peer, trusted } = visit.link;
+        if !trusted {
+            reply::warn_of_untrusted_peer(&peer);
+        }
+        let counts = trusted && !is_over_limits(&parts.extensions);
+        let told = Told {
+            asked: said.asked().filter(|_| counts),
+            headers: &said.headers,
+            // What Envoy saw as its peer stands where our own peer stands on HTTP; Envoy itself must be trusted first.
+            source: if trusted { said.source() } else { peer },
+            trusted: &self.trusted,
+        };
+        let decision = match self.decide_now(visit, &told) {
+            Some(decision) => decision,
+            None => {
+                let left = budget.map(|budget| budget.saturating_sub(visit.began.elapsed()));
+                self.decide(visit, &told, left).await
             }
         };
-        let attributes = attributes.unwrap_or_default();
-        let told = Told::by(&attributes);
-        if !link.trusted {
-            reply::warn_of_untrusted_peer(&link.peer);
+        match &decision {
+            Decision::Allow(identity) => self.allow_grpc(identity.as_deref(), told.headers),
+            Decision::Deny(denial) => frame::answer(match self.sign_in(*denial, &told, false) {
+                None => plain_denial(*denial),
+                sign_in => frame::message(&denied(*denial, sign_in)),
+            }),
         }
-        let counts = link.trusted && !is_over_limits(&parts.extensions);
-        let asked = told.as_ref().filter(|_| counts).and_then(Told::asked);
-        let empty = HeaderMap::new();
-        let headers = told.as_ref().map_or(&empty, |told| &told.headers);
-        let client = self.client(link, &attributes, headers);
-        let left = budget.map(|budget| budget.saturating_sub(began.elapsed()));
-        // Envoy puts its own span, where it makes one, on the call itself.
-        let span = trace::begin(Door::EnvoyGrpc, link, &parts.headers);
-        let decision = self.decide(asked.as_ref(), headers, client, left).instrument(span.clone()).await;
-        trace::end(&span, &decision);
-        self.tally.count(Door::EnvoyGrpc, &decision, began);
-        frame::answer(&match &decision {
-            Decision::Allow(identity) => {
-                let remove = self.removal.names(|| self.checks.header_names(), identity.as_deref());
-                allowed(identity.as_deref(), remove, other_cookies(headers, &self.cookie))
-            }
-            Decision::Deny(denial) => denied(*denial, self.sign_in(*denial, asked.as_ref(), headers, false)),
+    }
+
+    fn allow_grpc(&self, identity: Option<&Identity>, headers: &HeaderMap) -> Response<Body> {
+        let cookies = other_cookies(headers, &self.cookie);
+        let make = |cookies| {
+            let remove = self.removal.names(|| self.checks.header_names(), identity);
+            frame::message(&allowed(identity, remove, cookies))
+        };
+        frame::answer(match identity {
+            // Made once: to encode it takes longer than all else about a warm check.
+            Some(identity) if cookies.is_none() => identity.message(|| make(None)),
+            _ => make(cookies),
         })
     }
-
-    /// What Envoy saw as its peer stands where our own peer stands on HTTP; Envoy itself must be trusted first.
-    fn client(&self, link: Link, attributes: &AttributeContext, headers: &HeaderMap) -> Option<IpAddr> {
-        if !link.trusted {
-            return link.peer.ip();
-        }
-        let source = source(attributes).map_or(Peer::Unix, |ip| Peer::Tcp(SocketAddr::new(ip, 0)));
-        client_address(&source, &self.trusted, headers)
-    }
 }
 
-/// What a `CheckRequest` tells.
-struct Told<'a> {
-    http: &'a HttpRequest,
-    headers: HeaderMap,
-    route: Option<&'a str>,
-}
-
-impl<'a> Told<'a> {
-    /// `None` without an HTTP request, or with bytes that no header can hold.
-    fn by(attributes: &'a AttributeContext) -> Option<Self> {
-        let http = attributes.request.as_ref()?.http.as_ref()?;
-        let mut headers = HeaderMap::new();
-        // `encode_raw_headers` fills the second list with a line each, else the first has them joined. Were both filled,
-        // a token in each would be two tokens.
-        for (name, value) in &http.headers {
-            add(&mut headers, name, value.as_bytes())?;
-        }
-        for pair in http.header_map.iter().flat_map(|map| &map.headers) {
-            let value = if pair.raw_value.is_empty() { pair.value.as_bytes() } else { &pair.raw_value };
-            add(&mut headers, &pair.key, value)?;
-        }
-        let route = attributes.context_extensions.get(ROUTE).map(String::as_str).filter(|route| !route.is_empty());
-        Some(Self { http, headers, route })
+/// A denial's message, made once.
+fn plain_denial(denial: Denial) -> Bytes {
+    static MADE: [OnceLock<Bytes>; DENIALS.len()] = [const { OnceLock::new() }; DENIALS.len()];
+    let make = || frame::message(&denied(denial, None));
+    match DENIALS.iter().position(|known| *known == denial) {
+        Some(index) => MADE[index].get_or_init(make).clone(),
+        None => make(),
     }
-
-    fn asked(&self) -> Option<Asked<'_>> {
-        let scheme = Some(self.http.scheme.as_str()).filter(|scheme| ["http", "https"].contains(scheme));
-        let asked = Asked::new(&self.http.method, &self.http.host, &self.http.path)?;
-        Some(Asked { route: self.route, scheme, ..asked })
-    }
-}
-
-fn add(headers: &mut HeaderMap, name: &str, value: &[u8]) -> Option<()> {
-    if let Some(read) = READ.iter().find(|read| read.as_str().eq_ignore_ascii_case(name)) {
-        headers.try_append(read.clone(), HeaderValue::from_bytes(value).ok()?).ok()?;
-    }
-    Some(())
-}
-
-fn source(attributes: &AttributeContext) -> Option<IpAddr> {
-    match attributes.source.as_ref()?.address.as_ref()?.address.as_ref()? {
-        address::Address::SocketAddress(socket) if socket.port_specifier.as_ref().is_none_or(is_number) => {
-            socket.address.parse().ok()
-        }
-        _ => None,
-    }
-}
-
-fn is_number(port: &socket_address::PortSpecifier) -> bool {
-    matches!(port, socket_address::PortSpecifier::PortValue(_))
 }
 
 /// The one way to say yes: code 0, the identity's headers, and what is to be removed (rules 4 and 11).
 fn allowed(identity: Option<&Identity>, mut remove: Vec<String>, cookies: Option<HeaderValue>) -> CheckResponse {
-    let identified = identity.iter().flat_map(|identity| identity.headers.iter());
-    let mut headers: Vec<_> = identified.map(|(name, value)| set(name, value)).collect();
+    let identified = identity.iter().flat_map(|identity| identity.headers());
+    let mut headers: Vec<_> = identified.map(|(name, value)| set(name, &value)).collect();
     match cookies {
         Some(none) if none.is_empty() => remove.push(COOKIE.as_str().to_owned()),
         Some(others) => headers.push(set(&COOKIE, &others)),
@@ -216,24 +158,25 @@ fn set(name: &HeaderName, value: &HeaderValue) -> HeaderValueOption {
 
 /// For Envoy's access log and later filters.
 fn metadata(identity: &Identity) -> Struct {
-    let claims = &identity.claims;
-    let text = |text: String| Value { kind: Some(Kind::StringValue(text)) };
-    let roles = ListValue { values: claims.roles.iter().cloned().map(text).collect() };
+    let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
+    let roles = ListValue { values: identity.roles().map(text).collect() };
+    let scope: Vec<_> = identity.scope().collect();
     let mut fields = HashMap::from([
-        ("sub".to_owned(), text(claims.subject.clone())),
+        ("sub".to_owned(), text(identity.subject())),
         ("roles".to_owned(), Value { kind: Some(Kind::ListValue(roles)) }),
-        ("scope".to_owned(), text(claims.scope.join(" "))),
+        ("scope".to_owned(), text(&scope.join(" "))),
     ]);
-    if let Some(sid) = &claims.sid {
-        fields.insert("sid".to_owned(), text(sid.to_string()));
+    if let Some(sid) = &identity.sid {
+        fields.insert("sid".to_owned(), text(&sid.to_string()));
     }
     Struct { fields }
 }
 
 #[cfg(test)]
 mod tests {
+    use prost::Message;
+
     use super::*;
-    use crate::gate::tally::DENIALS;
 
     // Contract rule 4: on the wire, not in the types, since a default is not written.
     #[test]

@@ -2,11 +2,10 @@
 //! and host are the check's own. (A raw `#` never gets here: Envoy refuses it, and hyper would cut it off.)
 
 use http::header::COOKIE;
-use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response};
 
 use crate::check::identity::Identity;
-use crate::gate::asked::{Asked, own_host};
+use crate::gate::asked::{Asked, Head, own_host};
 use crate::gate::body::Body;
 use crate::gate::reply;
 
@@ -14,10 +13,10 @@ const PREFIX: &str = "/check/envoy";
 static X_ENVOY_AUTH_HEADERS_TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
 
 /// The check's own words need no trust; a route and other hints do (SEC-P2).
-pub(super) fn read(parts: &Parts, trusted: bool) -> Option<Asked<'_>> {
-    let target = parts.uri.path_and_query()?.as_str().strip_prefix(PREFIX)?;
-    let asked = Asked::new(parts.method.as_str(), own_host(parts)?, target)?;
-    if trusted { asked.with_hints(&parts.headers) } else { Some(asked) }
+pub(super) fn read<'a>(head: &Head<'a>, trusted: bool) -> Option<Asked<'a>> {
+    let target = head.uri.path_and_query()?.as_str().strip_prefix(PREFIX)?;
+    let asked = Asked::new(head.method.as_str(), own_host(head)?, target)?;
+    if trusted { asked.with_hints(head.headers) } else { Some(asked) }
 }
 
 /// Envoy passes on a client's own header unless the answer sets or removes it (contract rule 11); so also the cookies,

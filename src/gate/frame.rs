@@ -38,35 +38,46 @@ where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
     let whole = async {
-        let mut got = BytesMut::new();
+        let mut got = Bytes::new();
         loop {
+            match body.frame().await {
+                // Nearly always all of it comes at once, and is taken as it is.
+                Some(Ok(frame)) if got.is_empty() => got = frame.into_data().unwrap_or_default(),
+                Some(Ok(frame)) => {
+                    let mut more = BytesMut::from(got);
+                    more.extend_from_slice(&frame.into_data().unwrap_or_default());
+                    got = more.freeze();
+                }
+                Some(Err(_)) | None => return Err(FrameError::Cut),
+            }
             if let Some(mut prefix) = got.get(..PREFIX) {
                 let (flags, length) = (prefix.get_u8(), prefix.get_u32() as usize);
                 if flags != 0 || length > longest || got.len() > PREFIX + length {
                     return Err(FrameError::Refused);
                 }
                 if got.len() == PREFIX + length {
-                    return Ok(got.split_off(PREFIX).freeze());
+                    return Ok(got.split_off(PREFIX));
                 }
-            }
-            match body.frame().await {
-                Some(Ok(frame)) => got.extend_from_slice(&frame.into_data().unwrap_or_default()),
-                Some(Err(_)) | None => return Err(FrameError::Cut),
             }
         }
     };
     tokio::time::timeout(within, whole).await.unwrap_or(Err(FrameError::Cut))
 }
 
-/// The answer to a unary call that worked: RPC status OK.
-pub(super) fn answer(message: &impl Message) -> Response<Body> {
+/// A message as it is sent.
+pub(super) fn message(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut bytes = BytesMut::with_capacity(PREFIX + length);
     bytes.put_u8(0);
     bytes.put_u32(length as u32);
     message.encode(&mut bytes).expect("the buffer has room for it");
+    bytes.freeze()
+}
+
+/// The answer to a unary call that worked: RPC status OK.
+pub(super) fn answer(message: Bytes) -> Response<Body> {
     let trailers = HeaderMap::from_iter([(GRPC_STATUS.clone(), HeaderValue::from_static("0"))]);
-    with_type(Response::new(Body::message(bytes.freeze(), trailers)))
+    with_type(Response::new(Body::message(message, trailers)))
 }
 
 /// For methods nobody serves.

@@ -1,13 +1,17 @@
 //! The check plane's door: proxies' words in, decisions out, over HTTP/1, HTTP/2 and gRPC on one listener.
 //!
 //! The path of the check says which proxy asks, so where the original request is read from is configured, never
-//! guessed: `nginx`, `forward`, `envoy_http`, `envoy_grpc`. All share `credential` (what the client showed), `reply`
-//! (how a denial is worded), `sign_in` (where browsers are sent) and `tally` (metrics). Answers come from the request's
-//! head; a check's body is never waited for. No rule lives here: those are `check`'s.
+//! guessed: `nginx`, `forward`, `envoy_http`, `envoy_grpc`. All share `caller` (one connection, as hyper sees it),
+//! `credential` (what the client showed), `decide` (the checker's word), `reply` (how a denial is worded), `sign_in` (where
+//! browsers are sent) and `tally` (metrics). Answers come from the request's head; a check's body is never waited for. No
+//! rule lives here: those are `check`'s.
 
 mod asked;
 mod body;
+mod caller;
+mod check_request;
 mod credential;
+mod decide;
 mod envoy_grpc;
 mod envoy_http;
 mod forward;
@@ -20,24 +24,21 @@ mod reply;
 mod sign_in;
 mod tally;
 mod trace;
+mod wire;
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use http::header::{CONNECTION, CONTENT_TYPE};
-use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
-use http_body::Body as _;
+use http::header::CONTENT_TYPE;
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use hyper::service::{Service, service_fn};
-use tracing::Instrument;
 
 use crate::check::checker::Checker;
 use crate::check::{CheckRequest, Decision, Denial};
-use crate::gate::asked::Asked;
+use crate::gate::asked::Head;
 pub use crate::gate::body::Body;
+pub use crate::gate::caller::{Answer, Caller};
+use crate::gate::decide::{Told, Visit};
 use crate::gate::removal::Removal;
 use crate::gate::sign_in::SignIn;
 use crate::gate::tally::Tally;
@@ -109,6 +110,12 @@ enum Door {
     EnvoyGrpc,
 }
 
+/// What came in.
+enum Arrival {
+    Check(Visit),
+    Elsewhere(Endpoint),
+}
+
 /// What a path of the check listener leads to.
 enum Endpoint {
     Check(Door),
@@ -132,17 +139,9 @@ impl Gate {
     }
 
     /// The service of one connection; hand `|peer| gate.on(peer)` to [`crate::listen::serve::serve`].
-    pub fn on(
-        &self,
-        peer: &Peer,
-    ) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + use<>
-    {
+    pub fn on(&self, peer: &Peer) -> Caller {
         let link = Link { peer: *peer, trusted: self.0.trusted.trusts(peer) };
-        let gate = Arc::clone(&self.0);
-        service_fn(move |request| {
-            let gate = Arc::clone(&gate);
-            async move { Ok(gate.answer(link, request).await) }
-        })
+        Caller::new(Arc::clone(&self.0), link)
     }
 }
 
@@ -153,107 +152,78 @@ impl std::fmt::Debug for Gate {
 }
 
 impl Inner {
-    async fn answer(&self, link: Link, request: Request<Incoming>) -> Response<Body> {
-        // A body nobody reads would be taken for the next request (contract rule 3).
-        let close = request.version() < Version::HTTP_2 && !request.body().is_end_stream();
-        let mut response = match endpoint(request.uri().path()) {
+    fn receive<B>(&self, link: Link, request: &Request<B>) -> Arrival {
+        match endpoint(request.uri().path()) {
             // A 2xx would turn a CONNECT into a tunnel.
-            _ if request.method() == Method::CONNECT => reply::unknown_endpoint(),
-            Endpoint::Check(Door::EnvoyGrpc) => self.answer_grpc(link, request).await,
-            Endpoint::Check(door) => self.answer_http(door, link, &request.into_parts().0).await,
-            _ if is_over_limits(request.extensions()) => reply::unknown_endpoint(),
-            Endpoint::GrpcHealth => Box::pin(health::answer_grpc(&self.health, request)).await,
-            Endpoint::Live => health::live(request.method()),
-            Endpoint::Ready => health::ready(&self.health, request.method()),
-            Endpoint::Unknown if is_grpc_call(&request) => frame::unimplemented(),
-            Endpoint::Unknown => reply::unknown_endpoint(),
-        };
-        if close {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            _ if request.method() == Method::CONNECT => Arrival::Elsewhere(Endpoint::Unknown),
+            Endpoint::Check(door) => Arrival::Check(Visit::begin(door, link, request.headers())),
+            _ if is_over_limits(request.extensions()) => Arrival::Elsewhere(Endpoint::Unknown),
+            endpoint => Arrival::Elsewhere(endpoint),
         }
-        response
     }
 
-    async fn answer_http(&self, door: Door, link: Link, parts: &Parts) -> Response<Body> {
-        let began = Instant::now();
-        let asked = match door {
-            _ if is_over_limits(&parts.extensions) => None,
-            Door::Nginx => nginx::read(parts, link.trusted),
-            Door::Forward => forward::read(parts, link.trusted),
-            _ => envoy_http::read(parts, link.trusted),
-        };
-        if !link.trusted && door != Door::EnvoyHttp {
-            reply::warn_of_untrusted_peer(&link.peer);
-        }
-        let client = crate::listen::client::client_address(&link.peer, &self.trusted, &parts.headers);
-        let span = trace::begin(door, link, &parts.headers);
-        let decision = self.decide(asked.as_ref(), &parts.headers, client, None).instrument(span.clone()).await;
-        trace::end(&span, &decision);
-        self.tally.count(door, &decision, began);
+    /// Answers from memory; `None` where the store must be asked, or the request's body read.
+    fn answer_now<B>(&self, arrival: &Arrival, request: &Request<B>) -> Option<Response<Body>> {
+        Some(match arrival {
+            Arrival::Check(visit) if visit.door == Door::EnvoyGrpc => return None,
+            Arrival::Check(visit) => {
+                let told = self.told(visit, request);
+                let decision = self.decide_now(visit, &told)?;
+                self.word(visit, &told, &decision, request.method())
+            }
+            Arrival::Elsewhere(Endpoint::GrpcHealth) => return None,
+            Arrival::Elsewhere(Endpoint::Live) => health::live(request.method()),
+            Arrival::Elsewhere(Endpoint::Ready) => health::ready(&self.health, request.method()),
+            Arrival::Elsewhere(_) if is_grpc_call(request) => frame::unimplemented(),
+            Arrival::Elsewhere(_) => reply::unknown_endpoint(),
+        })
+    }
 
-        let names = || self.checks.header_names();
-        match (&decision, door) {
+    async fn answer(&self, arrival: Arrival, request: Request<Incoming>) -> Response<Body> {
+        match arrival {
+            Arrival::Check(visit) if visit.door == Door::EnvoyGrpc => self.answer_grpc(&visit, request).await,
+            Arrival::Check(visit) => {
+                let told = self.told(&visit, &request);
+                let decision = self.decide(&visit, &told, None).await;
+                self.word(&visit, &told, &decision, request.method())
+            }
+            Arrival::Elsewhere(_) => health::answer_grpc(&self.health, request).await,
+        }
+    }
+
+    /// What the proxy of an HTTP door tells.
+    fn told<'a, B>(&'a self, visit: &Visit, request: &'a Request<B>) -> Told<'a> {
+        let Link { peer, trusted } = visit.link;
+        let head = Head::of(request);
+        let asked = match visit.door {
+            _ if is_over_limits(request.extensions()) => None,
+            Door::Nginx => nginx::read(&head, trusted),
+            Door::Forward => forward::read(&head, trusted),
+            _ => envoy_http::read(&head, trusted),
+        };
+        if !trusted && visit.door != Door::EnvoyHttp {
+            reply::warn_of_untrusted_peer(&peer);
+        }
+        Told { asked, headers: head.headers, source: peer, trusted: &self.trusted }
+    }
+
+    /// The answer over HTTP.
+    fn word(&self, visit: &Visit, told: &Told<'_>, decision: &Decision, method: &Method) -> Response<Body> {
+        match (decision, visit.door) {
             (Decision::Allow(identity), Door::EnvoyHttp) => {
-                let cookies = credential::other_cookies(&parts.headers, &self.cookie);
+                let cookies = credential::other_cookies(told.headers, &self.cookie);
+                let names = || self.checks.header_names();
                 envoy_http::allow(identity.as_deref(), self.removal.line(names, identity.as_deref()), cookies)
             }
             (Decision::Allow(identity), _) => reply::allow(identity.as_deref()),
-            (Decision::Deny(denial), _) => {
-                let silent = door == Door::Nginx;
-                let sign_in = self.sign_in(*denial, asked.as_ref(), &parts.headers, silent);
-                match door {
-                    Door::Nginx => nginx::deny(*denial, sign_in),
-                    _ => reply::relayed_denial(*denial, sign_in, &parts.method),
-                }
-            }
+            (Decision::Deny(denial), Door::Nginx) => nginx::deny(*denial, self.sign_in(*denial, told, true)),
+            (Decision::Deny(denial), _) => reply::relayed_denial(*denial, self.sign_in(*denial, told, false), method),
         }
     }
 
-    fn sign_in(
-        &self,
-        denial: Denial,
-        asked: Option<&Asked<'_>>,
-        headers: &HeaderMap,
-        or_silent: bool,
-    ) -> Option<HeaderValue> {
-        self.sign_in.as_ref()?.location(denial, asked?, headers, or_silent)
-    }
-
-    /// Asks, with what the client showed. `budget` is how long the proxy still waits.
-    async fn decide(
-        &self,
-        asked: Option<&Asked<'_>>,
-        headers: &HeaderMap,
-        client: Option<std::net::IpAddr>,
-        budget: Option<Duration>,
-    ) -> Decision {
-        // The original request is not told, not whole, or told by someone whose word does not count (SEC-P1, P2).
-        let Some(asked) = asked else { return Decision::Deny(Denial::BadPath) };
-        let shown = credential::read(headers, &self.cookie);
-        let request = CheckRequest {
-            method: asked.method,
-            host: asked.host,
-            target: asked.target,
-            credential: shown.credential,
-            route: asked.route,
-            client,
-            request_id: asked::request_id(headers),
-        };
-        let decision = match self.checks.check_cached(&request) {
-            Some(decision) => decision,
-            None => match budget {
-                None => self.checks.check(&request).await,
-                Some(budget) => tokio::time::timeout(budget, self.checks.check(&request))
-                    .await
-                    .unwrap_or(Decision::Deny(Denial::Unavailable)),
-            },
-        };
-        // A browser sends the cookie whoever made the request (SEC-C2). Where no token was asked for, none was abused.
-        let forged = shown.by_cookie && !origin::may_use_cookie(asked.method, asked.host, headers);
-        match decision {
-            Decision::Allow(Some(_)) if forged => Decision::Deny(Denial::Forbidden),
-            decision => decision,
-        }
+    /// Where a browser is sent that may not pass yet.
+    fn sign_in(&self, denial: Denial, told: &Told<'_>, or_silent: bool) -> Option<HeaderValue> {
+        self.sign_in.as_ref()?.location(denial, told.asked.as_ref()?, told.headers, or_silent)
     }
 }
 
@@ -283,7 +253,7 @@ fn is_over_limits(extensions: &Extensions) -> bool {
 }
 
 /// A client's own content type makes no gRPC call: a proxy that asks in HTTP at a wrong path must be denied.
-fn is_grpc_call(request: &Request<Incoming>) -> bool {
+fn is_grpc_call<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_2 && request.method() == Method::POST && frame::is_grpc(request.headers())
 }
 

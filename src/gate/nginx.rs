@@ -2,11 +2,10 @@
 //! and honours 401 and 403; any other status becomes its own 500, and a body would cost the connection.
 
 use http::header::LOCATION;
-use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response};
 
 use crate::check::Denial;
-use crate::gate::asked::{Asked, only, own_host};
+use crate::gate::asked::{Asked, Head, only, own_host};
 use crate::gate::body::Body;
 use crate::gate::reply;
 
@@ -15,13 +14,13 @@ static X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 static X_DOORWARD_STATUS: HeaderName = HeaderName::from_static("x-doorward-status");
 
 /// All three, each exactly once (SEC-P1), from a peer whose word counts (SEC-P2).
-pub(super) fn read(parts: &Parts, trusted: bool) -> Option<Asked<'_>> {
+pub(super) fn read<'a>(head: &Head<'a>, trusted: bool) -> Option<Asked<'a>> {
     if !trusted {
         return None;
     }
-    let method = only(&parts.headers, &X_ORIGINAL_METHOD)?;
-    let target = only(&parts.headers, &X_ORIGINAL_URI)?;
-    Asked::new(method, own_host(parts)?, target)?.with_hints(&parts.headers)
+    let method = only(head.headers, &X_ORIGINAL_METHOD)?;
+    let target = only(head.headers, &X_ORIGINAL_URI)?;
+    Asked::new(method, own_host(head)?, target)?.with_hints(head.headers)
 }
 
 /// The status again in `X-Doorward-Status`, for an `error_page` of NGINX, which has only a 500 to go by otherwise; and

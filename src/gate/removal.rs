@@ -2,6 +2,7 @@
 //! (SEC-P8): configured ones this token does not fill, and every `_` spelling, which CGI and WSGI confuse with ours.
 //! Never a name that is set: Envoy removes after setting.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -20,7 +21,12 @@ pub(super) struct Removal(ArcSwap<Known>);
 struct Known {
     configured: Arc<[HeaderName]>,
     spellings: Vec<String>,
+    /// The whole line, by the set of names that are not filled: to join it takes as long as all else about a warm check.
+    lines: ArcSwap<HashMap<u64, Option<HeaderValue>>>,
 }
+
+/// More names than a set of bits holds, or more sets than anybody needs, are worked out each time.
+const MOST_LINES: usize = 64;
 
 impl Removal {
     pub(super) fn of(configured: Arc<[HeaderName]>) -> Self {
@@ -33,14 +39,7 @@ impl Removal {
         configured: impl FnOnce() -> Arc<[HeaderName]>,
         identity: Option<&Identity>,
     ) -> Vec<String> {
-        let configured = configured();
-        let mut known = self.0.load_full();
-        if !Arc::ptr_eq(&known.configured, &configured) {
-            known = Arc::new(Known::of(configured));
-            self.0.store(Arc::clone(&known));
-        }
-        let unset = identity.map_or(&*known.configured, |identity| &*identity.absent);
-        unset.iter().map(|name| name.as_str().to_owned()).chain(known.spellings.iter().cloned()).collect()
+        self.known(configured, identity).names(identity)
     }
 
     /// The same as one header value; `None` where there is nothing to remove.
@@ -49,8 +48,34 @@ impl Removal {
         configured: impl FnOnce() -> Arc<[HeaderName]>,
         identity: Option<&Identity>,
     ) -> Option<HeaderValue> {
-        let names = self.names(configured, identity);
-        (!names.is_empty()).then(|| HeaderValue::try_from(names.join(", ")).expect("header names are a header value"))
+        let known = self.known(configured, identity);
+        let unset = known.unset(identity);
+        if let Some(line) = unset.and_then(|unset| known.lines.load().get(&unset).cloned()) {
+            return line;
+        }
+        let names = known.names(identity);
+        let line = (!names.is_empty())
+            .then(|| HeaderValue::try_from(names.join(", ")).expect("header names are a header value"));
+        if let Some(unset) = unset.filter(|_| known.lines.load().len() < MOST_LINES) {
+            known.lines.rcu(|lines| {
+                let mut lines = HashMap::clone(lines);
+                lines.insert(unset, line.clone());
+                lines
+            });
+        }
+        line
+    }
+
+    /// Of the plan by which the identity was made: after a reload that may still be the old one.
+    fn known(&self, configured: impl FnOnce() -> Arc<[HeaderName]>, identity: Option<&Identity>) -> Arc<Known> {
+        let configured = identity.map_or_else(configured, |identity| Arc::clone(identity.header_names()));
+        let known = self.0.load();
+        if Arc::ptr_eq(&known.configured, &configured) {
+            return Arc::clone(&known);
+        }
+        let known = Arc::new(Known::of(configured));
+        self.0.store(Arc::clone(&known));
+        known
     }
 }
 
@@ -61,7 +86,24 @@ impl Known {
             .flat_map(|name| spellings(name.as_str()))
             .filter(|spelling| configured.iter().all(|name| name.as_str() != spelling))
             .collect();
-        Self { configured, spellings }
+        Self { configured, spellings, lines: ArcSwap::default() }
+    }
+
+    fn names(&self, identity: Option<&Identity>) -> Vec<String> {
+        let unset: Vec<&HeaderName> = match identity {
+            Some(identity) => identity.absent().collect(),
+            None => self.configured.iter().collect(),
+        };
+        unset.into_iter().map(|name| name.as_str().to_owned()).chain(self.spellings.iter().cloned()).collect()
+    }
+
+    /// The names that are not filled, as bits.
+    fn unset(&self, identity: Option<&Identity>) -> Option<u64> {
+        let bits = (1_u64 << self.configured.len().min(63)) - 1;
+        let of = |identity: &Identity| {
+            identity.filled().zip(0..).fold(bits, |set, (filled, bit)| set & !(u64::from(filled) << bit))
+        };
+        (self.configured.len() < 64).then(|| identity.map_or(bits, of))
     }
 }
 

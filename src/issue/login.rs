@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::audit::Event;
 use crate::fault::{Fault, Kind};
+use crate::issue::turns::Overloaded;
 use crate::issue::{Call, Issuer, TokenPair};
 use crate::state::{Cause, Device, NewSession, Opened, StateError};
 use crate::token::jwt::SignError;
@@ -14,6 +15,8 @@ use crate::token::{Generation, Holder, HolderKind, SessionId};
 pub enum LoginError {
     #[error("the subject has as many sessions as it may")]
     LimitReached,
+    #[error("the issuer is overloaded")]
+    Overloaded(#[from] Overloaded),
     #[error("the session could not be opened")]
     State(#[from] StateError),
     #[error("the access token could not be signed")]
@@ -24,14 +27,14 @@ impl Fault for LoginError {
     fn kind(&self) -> Kind {
         match self {
             Self::LimitReached => Kind::Conflict,
-            Self::State(_) | Self::Sign(_) => Kind::Unavailable,
+            Self::Overloaded(_) | Self::State(_) | Self::Sign(_) => Kind::Unavailable,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
             Self::LimitReached => "session_limit",
-            Self::State(_) | Self::Sign(_) => "unavailable",
+            Self::Overloaded(_) | Self::State(_) | Self::Sign(_) => "unavailable",
         }
     }
 }
@@ -65,9 +68,13 @@ impl Issuer {
     }
 
     async fn open_and_mint(&self, holder: Holder, device: Device, call: &Call) -> Result<TokenPair, LoginError> {
+        // Without a key to sign with, an older session would be evicted for nothing.
+        self.parts.signer.ready(self.parts.clock.now())?;
         let sid = SessionId::fresh(self.tag(&holder.subject));
         let first = RefreshToken { sid, generation: Generation(0), salt: Salt::fresh() };
         let new = NewSession { sid, holder, salt: first.salt.digest(), device };
+        let _turn = self.turns.take().await?;
+        let expected = self.expect(&sid);
         match self.parts.sessions.open(&new, &self.rules).await? {
             Opened::LimitReached => Err(LoginError::LimitReached),
             Opened::Session { session, evicted, unconfirmed, expired } => {
@@ -78,7 +85,7 @@ impl Issuer {
                 for sid in &expired {
                     self.tell_expired(sid, subject, call);
                 }
-                Ok(self.mint(&session, first)?)
+                Ok(self.mint(&session, first, expected)?)
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::audit::{Event, outcome};
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
+use crate::issue::turns::Overloaded;
 use crate::issue::{Call, Issuer};
 use crate::state::{Cause, Entry, StateError, Written};
 use crate::token::refresh::RefreshToken;
@@ -15,6 +16,8 @@ use crate::token::{SessionId, SubjectTag, TokenError, TokenId};
 pub enum LogoutError {
     #[error("not a token of ours")]
     Invalid(#[from] TokenError),
+    #[error("the issuer is overloaded")]
+    Overloaded(#[from] Overloaded),
     #[error("the end could not be written")]
     State(#[from] StateError),
 }
@@ -23,14 +26,14 @@ impl Fault for LogoutError {
     fn kind(&self) -> Kind {
         match self {
             Self::Invalid(_) => Kind::Unauthenticated,
-            Self::State(_) => Kind::Unavailable,
+            Self::Overloaded(_) | Self::State(_) => Kind::Unavailable,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid_token",
-            Self::State(_) => "unavailable",
+            Self::Overloaded(_) | Self::State(_) => "unavailable",
         }
     }
 }
@@ -41,6 +44,7 @@ impl Issuer {
     pub async fn logout(&self, bearer: &str, call: &Call) -> Result<(), LogoutError> {
         if RefreshToken::looks_like_one(bearer) {
             let shown = RefreshToken::parse(bearer, &self.parts.refresh_key)?;
+            let _turn = self.turns.take().await?;
             let end = self.parts.sessions.end_with_salt(&shown.sid, &shown.salt.digest(), Cause::Logout).await?;
             let Written { done: whose, confirmed } = end;
             self.ended(&shown.sid, whose.as_deref(), whose.is_some(), Cause::Logout, &confirmed, call);
@@ -48,6 +52,7 @@ impl Issuer {
         } else {
             let claims = self.parts.verifier.verify_even_if_expired(bearer, self.parts.clock.now())?;
             let sid = claims.sid.ok_or(TokenError::Claim("sid"))?;
+            let _turn = self.turns.take().await?;
             let Written { done: was_live, confirmed } = self.parts.sessions.end(&sid, Cause::Logout).await?;
             self.ended(&sid, Some(&claims.subject), was_live, Cause::Logout, &confirmed, call);
             confirmed?;

@@ -4,6 +4,7 @@ pub mod login;
 pub mod logout;
 pub mod refresh;
 pub mod trusted;
+pub mod turns;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,10 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{self, About, Event, outcome};
 use crate::clock::Clock;
+use crate::issue::turns::Turns;
 use crate::listen::networks;
 use crate::metrics::Metrics;
 use crate::secret::MacKey;
-use crate::state::{AtLimit, Cause, Entry, Hears, Session, SessionRules, Sessions};
+use crate::state::{AtLimit, Cause, Entry, Expects, Hears, Session, SessionRules, Sessions};
 use crate::token::jwt::{AccessToken, SignError, Signer, Verifier};
 use crate::token::refresh::RefreshToken;
 use crate::token::{SessionId, SubjectTag, TokenId};
@@ -28,6 +30,7 @@ use crate::units::Span;
 pub struct Issuer {
     parts: Parts,
     rules: SessionRules,
+    turns: Turns,
 }
 
 /// What an issuer works with. `app` chooses and makes them.
@@ -74,30 +77,40 @@ impl std::fmt::Debug for TokenPair {
 impl Issuer {
     pub fn new(parts: Parts) -> Self {
         let rules = parts.settings.rules();
-        Self { parts, rules }
+        Self { parts, rules, turns: Turns::new() }
     }
 
     /// A fresh access token for the session, and its refresh token of the session's generation. `shown` is any refresh
-    /// token of the family: the salt is nowhere else.
-    fn mint(&self, session: &Session, shown: RefreshToken) -> Result<TokenPair, SignError> {
+    /// token of the family: the salt is nowhere else. `expected` is told the token, where the session's idle time has
+    /// begun anew with this call.
+    fn mint(
+        &self,
+        session: &Session,
+        shown: RefreshToken,
+        expected: Option<Box<dyn Expects + '_>>,
+    ) -> Result<TokenPair, SignError> {
         let Settings { issuer, audience, access_lifetime, .. } = &self.parts.settings;
         let now = self.parts.clock.now();
         // Never past the session's absolute end (SEC-R10).
         let expires = now.plus(access_lifetime.0).min(session.ends.seconds());
-        let access = self.parts.signer.sign(
-            &AccessToken {
-                issuer,
-                audience,
-                holder: &session.holder,
-                sid: session.sid,
-                jti: &TokenId::fresh(),
-                epoch: session.epoch,
-                issued: now,
-                expires,
-                auth_time: Some(session.created.seconds().min(now)),
-            },
-            now,
-        )?;
+        let token = AccessToken {
+            issuer,
+            audience,
+            holder: &session.holder,
+            sid: session.sid,
+            jti: &TokenId::fresh(),
+            epoch: session.epoch,
+            issued: now,
+            expires,
+            auth_time: Some(session.created.seconds().min(now)),
+        };
+        let (access, kid) = self.parts.signer.sign_and_name(&token, now)?;
+        if let Some(expected) = expected {
+            // Where it can't be read a check will say so.
+            if let Ok(claims) = self.parts.verifier.claims_of(&token, &kid, now) {
+                expected.receive(&access, claims, self.rules.idle, session.ends);
+            }
+        }
         let refresh = shown.at(session.generation).encode(&self.parts.refresh_key);
         Ok(TokenPair { access, refresh, expires_in: expires.since(now), sid: session.sid })
     }
@@ -105,6 +118,11 @@ impl Issuer {
     /// What our own subjects' state is filed under.
     fn tag(&self, subject: &str) -> SubjectTag {
         SubjectTag::of(&self.parts.settings.issuer, subject)
+    }
+
+    /// What waits for the session's next token, if anything in this process does. Before the store is asked!
+    fn expect(&self, sid: &SessionId) -> Option<Box<dyn Expects + '_>> {
+        self.parts.hears.as_ref().and_then(|hears| hears.expect(sid))
     }
 
     fn hear(&self, entry: &Entry) {

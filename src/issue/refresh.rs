@@ -5,6 +5,7 @@
 
 use crate::audit::Event;
 use crate::fault::{Fault, Kind};
+use crate::issue::turns::Overloaded;
 use crate::issue::{Call, Issuer, TokenPair};
 use crate::state::{Cause, Rotation, StateError};
 use crate::token::TokenError;
@@ -22,6 +23,8 @@ pub enum RefreshError {
     Reused,
     #[error("the token store has lost the session's last rotations")]
     Lost,
+    #[error("the issuer is overloaded")]
+    Overloaded(#[from] Overloaded),
     #[error("the session could not be rotated")]
     State(#[from] StateError),
     #[error("the access token could not be signed")]
@@ -32,7 +35,7 @@ impl Fault for RefreshError {
     fn kind(&self) -> Kind {
         match self {
             Self::Forged(_) | Self::Unknown | Self::Reused | Self::Lost => Kind::Unauthenticated,
-            Self::State(_) | Self::Sign(_) => Kind::Unavailable,
+            Self::Overloaded(_) | Self::State(_) | Self::Sign(_) => Kind::Unavailable,
         }
     }
 
@@ -42,7 +45,7 @@ impl Fault for RefreshError {
             Self::Forged(_) | Self::Unknown => "invalid_token",
             Self::Reused => "refresh_reused",
             Self::Lost => "session_lost",
-            Self::State(_) | Self::Sign(_) => "unavailable",
+            Self::Overloaded(_) | Self::State(_) | Self::Sign(_) => "unavailable",
         }
     }
 }
@@ -64,10 +67,17 @@ impl Issuer {
 
     async fn rotate(&self, shown: &str, call: &Call) -> Result<(TokenPair, &'static str), RefreshError> {
         let shown = RefreshToken::parse(shown, &self.parts.refresh_key)?;
+        self.parts.signer.ready(self.parts.clock.now())?;
         let RefreshToken { sid, generation, salt } = &shown;
+        let _turn = self.turns.take().await?;
+        let mut expected = self.expect(sid);
         let (session, how) = match self.parts.sessions.rotate(sid, *generation, &salt.digest(), &self.rules).await? {
             Rotation::Rotated(session) => (session, "rotated"),
-            Rotation::Repeated(session) => (session, "repeated"),
+            Rotation::Repeated(session) => {
+                // How long it may stay idle is not told: it was rotated a while ago.
+                expected = None;
+                (session, "repeated")
+            }
             Rotation::CaughtUp(session) => (session, "caught_up"),
             Rotation::Unknown => return Err(RefreshError::Unknown),
             Rotation::Expired { subject } => {
@@ -84,7 +94,7 @@ impl Issuer {
                 return Err(RefreshError::Reused);
             }
         };
-        let pair = self.mint(&session, shown)?;
+        let pair = self.mint(&session, shown, expected)?;
         call.record(Event::SessionRenewed, Some(&session.holder.subject), Some(sid), how);
         Ok((pair, how))
     }

@@ -1,8 +1,9 @@
 //! One accepted connection: HTTP/1 or HTTP/2, told apart by its first bytes, until it ends or is ended.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::task::Poll;
 
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
@@ -11,11 +12,11 @@ use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use tokio_util::sync::CancellationToken;
 
 use crate::listen::drain::Drain;
 use crate::listen::limits::{Limits, OverLimits};
-use crate::listen::pulse::{Pulse, Tracked, Verdict};
+use crate::listen::order::{Ear, Order};
+use crate::listen::pulse::{Pulse, Tracked};
 use crate::listen::socket::{Socket, Watched};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -26,13 +27,11 @@ pub(super) struct House {
     pub(super) limits: Limits,
     pub(super) protocols: Builder<TokioExecutor>,
     pub(super) drain: Drain,
-    /// The drain's patience is over.
-    pub(super) cut: CancellationToken,
 }
 
 impl House {
-    /// Serves one connection to its end.
-    pub(super) async fn look_after<S, B>(self: Arc<Self>, socket: Socket, service: S)
+    /// Serves one connection to its end, or until it is ordered to end.
+    pub(super) async fn look_after<S, B>(self: Arc<Self>, socket: Socket, pulse: Arc<Pulse>, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
         S::Future: Send + 'static,
@@ -41,7 +40,6 @@ impl House {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let pulse = Pulse::new();
         let io = TokioIo::new(Watched::new(socket, Arc::clone(&pulse), &self.limits));
         let (beats, house) = (Arc::clone(&pulse), Arc::clone(&self));
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -63,34 +61,23 @@ impl House {
         });
 
         let mut connection = pin!(self.protocols.serve_connection(io, service));
-        let mut alarm = pin!(tokio::time::sleep(self.limits.look_again()));
-        let mut closing = pin!(self.drain.closing());
-        let mut told = false;
-        loop {
-            tokio::select! {
-                ended = connection.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(error = &*error as &dyn std::error::Error, "connection ended early");
-                    }
-                    return;
-                }
-                () = alarm.as_mut() => match pulse.verdict(&self.limits, Instant::now()) {
-                    Verdict::Wait(until) => alarm.as_mut().reset(until.into()),
-                    Verdict::Finish => {
-                        connection.as_mut().graceful_shutdown();
-                        pulse.close();
-                        alarm.as_mut().reset((Instant::now() + self.limits.linger).into());
-                    }
-                    Verdict::Cut => return,
-                },
-                () = closing.as_mut(), if !told => {
-                    told = true;
+        let mut orders = Ear::to(&pulse.orders);
+        let mut finishing = false;
+        let ended = poll_fn(|cx| {
+            match orders.hear(cx) {
+                Order::GoOn => {}
+                Order::Finish if finishing => {}
+                Order::Finish => {
+                    finishing = true;
                     connection.as_mut().graceful_shutdown();
                     pulse.close();
-                    alarm.as_mut().reset((Instant::now() + self.limits.linger).into());
                 }
-                () = self.cut.cancelled() => return,
+                Order::Cut => return Poll::Ready(Ok(())),
             }
+            connection.as_mut().poll(cx)
+        });
+        if let Err(error) = ended.await {
+            tracing::debug!(error = &*error as &dyn std::error::Error, "connection ended early");
         }
     }
 }

@@ -96,11 +96,6 @@ impl Limits {
         headers.len() <= self.head_fields && (version < Version::HTTP_2 || bytes() <= self.head_bytes)
     }
 
-    /// How often a supervisor looks at a connection that needs nothing yet: the error of the times above.
-    pub(super) fn look_again(&self) -> Duration {
-        self.first_byte.min(self.head).min(self.write) / 2
-    }
-
     /// How much may come on one connection between two requests. Bodies are bounded by the windows; beyond twice those
     /// it is a flood of frames that ask for nothing: pings, settings, empty data (CVE-2019-9512, 9515, 9518).
     pub(super) fn unasked(&self) -> u64 {

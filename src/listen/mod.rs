@@ -1,20 +1,23 @@
 //! Listeners: bind TCP or a Unix socket, accept, limit, time out, drain. Every plane's door stands on this.
 //!
-//! `address` binds, `serve` accepts, `connection` looks after one client, `drain` ends it all; `peer` and `client` say
-//! who is asking; `routed` lets an axum router stand behind a listener.
+//! `address` binds, `serve` accepts, `cores` are the threads that serve, `connection` looks after one client, `watch` after all that are slow or idle, `drain`
+//! ends it all; `peer` and `client` say who is asking; `routed` lets an axum router stand behind a listener.
 
 pub mod address;
 pub mod client;
 mod connection;
+pub mod cores;
 mod crowd;
 pub mod drain;
 pub mod limits;
 pub mod networks;
+mod order;
 pub mod peer;
 mod pulse;
 pub mod routed;
 pub mod serve;
 mod socket;
+mod watch;
 
 use ipnet::IpNet;
 use schemars::JsonSchema;

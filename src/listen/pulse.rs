@@ -1,5 +1,5 @@
 //! The pulse of one connection: what it is doing and since when, in atomics the hot path writes without a lock. The
-//! supervisor in `connection` reads it now and then to find clients that are slow, silent or gone (SEC-D2).
+//! `watch` reads it now and then to find clients that are slow, silent or gone (SEC-D2).
 //!
 //! hyper's own header time-out also runs while a kept-alive connection is idle, and nothing bounds the time before the
 //! first byte; so all of it is judged here.
@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::listen::limits::Limits;
+use crate::listen::order::{Order, Orders};
 
-/// Enough of the HTTP/2 preface (RFC 9113 section 3.4) to know that it is no HTTP/1 request line.
-const H2_OPENING: &[u8] = b"PRI * ";
+/// The HTTP/2 preface (RFC 9113 section 3.4), all of it: hyper waits for its end, and so a client may be slow in it.
+const H2_OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// `opening` beyond the number of bytes that matched so far.
 const HTTP_1: u8 = u8::MAX;
 const HTTP_2: u8 = H2_OPENING.len() as u8;
@@ -24,9 +25,39 @@ const HTTP_2: u8 = H2_OPENING.len() as u8;
 /// more than its few bytes. There is room for the body of a request that was answered before it came.
 const BODILESS: u64 = 4;
 
+/// A moment of [`Ticks`]: milliseconds, never 0.
+type Tick = u64;
+
+/// A listener's clock, moved on at each round of the watch: reading it is one load, and every request is marked several times.
+#[derive(Debug)]
+pub(super) struct Ticks {
+    start: Instant,
+    now: AtomicU64,
+}
+
+impl Default for Ticks {
+    fn default() -> Self {
+        Self { start: Instant::now(), now: AtomicU64::new(1) }
+    }
+}
+
+impl Ticks {
+    pub(super) fn advance(&self) -> Tick {
+        let now = millis(self.start.elapsed()) + 1;
+        self.now.store(now, Ordering::Relaxed);
+        now
+    }
+
+    fn now(&self) -> Tick {
+        self.now.load(Ordering::Relaxed)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Pulse {
-    born: Instant,
+    pub(super) orders: Orders,
+    ticks: Arc<Ticks>,
+    born: Tick,
     /// How much of the HTTP/2 preface was seen, or [`HTTP_1`].
     opening: AtomicU8,
     /// Requests begun whose answer is not fully handed over yet.
@@ -42,21 +73,12 @@ pub(super) struct Pulse {
     closing: Since,
 }
 
-/// What the supervisor is to do now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Look again at this moment at the latest.
-    Wait(Instant),
-    /// Quiet for long enough: finish politely.
-    Finish,
-    /// Too slow, or does not let itself be finished.
-    Cut,
-}
-
 impl Pulse {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            born: Instant::now(),
+    pub(super) fn new(ticks: Arc<Ticks>) -> Self {
+        Self {
+            orders: Orders::default(),
+            born: ticks.now(),
+            ticks,
             opening: AtomicU8::new(0),
             in_flight: AtomicUsize::new(0),
             unasked: AtomicU64::new(0),
@@ -65,7 +87,7 @@ impl Pulse {
             idle: Since::default(),
             stalled: Since::default(),
             closing: Since::default(),
-        })
+        }
     }
 
     /// Bytes came. Gives how many since the last request began, where those of a body count once.
@@ -79,14 +101,14 @@ impl Pulse {
             let n = rest.len().min(bytes.len());
             let seen = if rest[..n] == bytes[..n] { opening + n as u8 } else { HTTP_1 };
             self.opening.store(seen, Ordering::Relaxed);
-            self.first_byte.mark(self.born);
+            self.first_byte.mark(&self.ticks);
             if seen == HTTP_2 {
                 self.head.clear();
             }
         }
         // On HTTP/2 bytes may be a ping or an acknowledgement; its slow heads end with the idle time.
         if self.opening.load(Ordering::Relaxed) != HTTP_2 && self.in_flight.load(Ordering::Relaxed) == 0 {
-            self.head.mark(self.born);
+            self.head.mark(&self.ticks);
         }
         let body = self.opening.load(Ordering::Relaxed) != HTTP_2 || self.in_flight.load(Ordering::Relaxed) > 0;
         let weight = if body { 1 } else { BODILESS };
@@ -97,7 +119,7 @@ impl Pulse {
 
     pub(super) fn wrote(&self, stalled: bool) {
         if stalled {
-            self.stalled.mark(self.born);
+            self.stalled.mark(&self.ticks);
         } else {
             self.stalled.clear();
         }
@@ -113,50 +135,58 @@ impl Pulse {
 
     /// Our side is closed, or the client was told that it will be.
     pub(super) fn close(&self) {
-        self.closing.mark(self.born);
+        self.closing.mark(&self.ticks);
     }
 
-    pub(super) fn verdict(&self, limits: &Limits, now: Instant) -> Verdict {
-        let past = |since: Instant, span: Duration| now.saturating_duration_since(since) >= span;
-        if self.stalled.at(self.born).is_some_and(|since| past(since, limits.write)) {
-            return Verdict::Cut;
+    /// What is to become of the connection. Ticks are coarse, so each limit has one tick of grace.
+    pub(super) fn verdict(&self, limits: &Limits, now: Tick) -> Order {
+        let past = |since: Tick, span: Duration| now.saturating_sub(since) >= millis(span + limits.tick());
+        if self.stalled.at().is_some_and(|since| past(since, limits.write)) {
+            return Order::Cut;
         }
         if self.in_flight.load(Ordering::Relaxed) > 0 {
-            return Verdict::Wait(now + limits.look_again());
+            return Order::GoOn;
         }
-        let (deadline, then) = if let Some(since) = self.closing.at(self.born) {
+        let (over, then) = if let Some(since) = self.closing.at() {
             // The last answer may have been handed over a moment ago.
-            (self.idle.at(self.born).map_or(since, |idle| idle.max(since)) + limits.linger, Verdict::Cut)
-        } else if self.first_byte.at(self.born).is_none() {
-            (self.born + limits.first_byte, Verdict::Cut)
-        } else if let Some(since) = self.head.at(self.born) {
-            (since + limits.head, Verdict::Cut)
+            (past(self.idle.at().map_or(since, |idle| idle.max(since)), limits.linger), Order::Cut)
+        } else if self.first_byte.at().is_none() {
+            (past(self.born, limits.first_byte), Order::Cut)
+        } else if let Some(since) = self.head.at() {
+            (past(since, limits.head), Order::Cut)
         } else {
-            (self.idle.at(self.born).unwrap_or(self.born) + limits.idle, Verdict::Finish)
+            (past(self.idle.at().unwrap_or(self.born), limits.idle), Order::Finish)
         };
-        if now >= deadline { then } else { Verdict::Wait(deadline.min(now + limits.look_again())) }
+        if over { then } else { Order::GoOn }
     }
 }
 
-/// Milliseconds after the connection's birth, plus one; 0 is never.
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A tick; 0 is never.
 #[derive(Debug, Default)]
 struct Since(AtomicU64);
 
 impl Since {
     /// Sets it to now, unless it is set.
-    fn mark(&self, born: Instant) {
+    fn mark(&self, ticks: &Ticks) {
         if self.0.load(Ordering::Relaxed) == 0 {
-            self.set(born);
+            self.set(ticks);
         }
     }
-    fn set(&self, born: Instant) {
-        self.0.store(born.elapsed().as_millis() as u64 + 1, Ordering::Relaxed);
+    fn set(&self, ticks: &Ticks) {
+        self.0.store(ticks.now(), Ordering::Relaxed);
     }
     fn clear(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        // Nearly always clear already, and a store would take the cache line from the other core.
+        if self.0.load(Ordering::Relaxed) != 0 {
+            self.0.store(0, Ordering::Relaxed);
+        }
     }
-    fn at(&self, born: Instant) -> Option<Instant> {
-        self.0.load(Ordering::Relaxed).checked_sub(1).map(|ms| born + Duration::from_millis(ms))
+    fn at(&self) -> Option<Tick> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|at| *at != 0)
     }
 }
 
@@ -167,7 +197,7 @@ pub(super) struct InFlight(Arc<Pulse>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         if self.0.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.idle.set(self.0.born);
+            self.0.idle.set(&self.0.ticks);
         }
     }
 }
@@ -210,50 +240,57 @@ impl<B: Body + Unpin> Body for Tracked<B> {
 mod tests {
     use super::*;
 
-    fn verdict(pulse: &Pulse, after: u64) -> Verdict {
-        pulse.verdict(&Limits::check(), pulse.born + Duration::from_secs(after))
+    fn pulse() -> Arc<Pulse> {
+        Arc::new(Pulse::new(Arc::default()))
+    }
+
+    fn verdict(pulse: &Pulse, after: u64) -> Order {
+        pulse.verdict(&Limits::check(), pulse.born + after * 1000)
     }
 
     // SEC-D2
     #[test]
     fn a_connection_that_says_nothing_is_cut() {
-        let pulse = Pulse::new();
-        assert!(matches!(verdict(&pulse, 9), Verdict::Wait(_)));
-        assert_eq!(verdict(&pulse, 10), Verdict::Cut);
+        let pulse = pulse();
+        assert_eq!(verdict(&pulse, 9), Order::GoOn);
+        assert_eq!(verdict(&pulse, 11), Order::Cut);
     }
 
     // SEC-D2
     #[test]
     fn a_slow_head_is_cut_and_an_idle_connection_is_kept_longer_than_nginx_keeps_it() {
-        let pulse = Pulse::new();
+        let half = pulse();
+        half.read(b"PRI * HTTP/2.0\r\n\r\nSM");
+        assert_eq!(verdict(&half, 11), Order::Cut);
+        let pulse = pulse();
         pulse.read(b"GET / HT");
-        assert_eq!(verdict(&pulse, 11), Verdict::Cut);
+        assert_eq!(verdict(&pulse, 11), Order::Cut);
         let request = pulse.begin();
-        assert!(matches!(verdict(&pulse, 3600), Verdict::Wait(_)), "in flight");
+        assert_eq!(verdict(&pulse, 3600), Order::GoOn, "in flight");
         drop(request);
-        assert!(matches!(verdict(&pulse, 89), Verdict::Wait(_)), "idle");
-        assert_eq!(verdict(&pulse, 91), Verdict::Finish);
+        assert_eq!(verdict(&pulse, 89), Order::GoOn, "idle");
+        assert_eq!(verdict(&pulse, 91), Order::Finish);
     }
 
     #[test]
     fn pings_of_an_idle_http_2_connection_are_no_slow_head() {
-        let pulse = Pulse::new();
+        let pulse = pulse();
         pulse.read(b"PR");
         pulse.read(b"I * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         pulse.begin();
         pulse.read(b"ping");
-        assert!(matches!(verdict(&pulse, 80), Verdict::Wait(_)));
-        assert_eq!(verdict(&pulse, 91), Verdict::Finish);
+        assert_eq!(verdict(&pulse, 80), Order::GoOn);
+        assert_eq!(verdict(&pulse, 91), Order::Finish);
     }
 
     #[test]
     fn a_client_that_does_not_take_its_answer_is_cut() {
-        let pulse = Pulse::new();
+        let pulse = pulse();
         pulse.read(b"GET");
         let _request = pulse.begin();
         pulse.wrote(true);
-        assert_eq!(verdict(&pulse, 31), Verdict::Cut);
+        assert_eq!(verdict(&pulse, 31), Order::Cut);
         pulse.wrote(false);
-        assert!(matches!(verdict(&pulse, 31), Verdict::Wait(_)));
+        assert_eq!(verdict(&pulse, 31), Order::GoOn);
     }
 }

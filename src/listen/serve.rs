@@ -1,6 +1,7 @@
 //! The accept loop: one for every plane.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +10,17 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::listen::address::Listener;
 use crate::listen::connection::{BoxError, House};
+use crate::listen::cores::Cores;
 use crate::listen::crowd::Crowd;
 use crate::listen::drain::Drain;
 use crate::listen::limits::Limits;
+use crate::listen::order::Order;
 use crate::listen::peer::Peer;
+use crate::listen::watch::Watch;
 
 /// After a failed `accept` (out of file descriptors, of memory): without a pause the loop would spin until it passes.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -41,10 +44,25 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
+    serve_on(&Cores::here(), listener, limits, make, drain).await
+}
+
+/// The same, with its connections on these cores.
+pub async fn serve_on<M, S, B>(cores: &Cores, listener: Listener, limits: Limits, make: M, drain: Drain) -> Drained
+where
+    M: Fn(&Peer) -> S,
+    S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Unpin + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
     let room = Arc::new(Semaphore::new(limits.connections));
     let crowd = limits.per_address.clone().map(Crowd::new);
-    let (open, cut) = (TaskTracker::new(), CancellationToken::new());
-    let house = Arc::new(House { protocols: limits.protocols(), limits, drain: drain.clone(), cut: cut.clone() });
+    let open = TaskTracker::new();
+    let mut watch = Watch::new(&limits);
+    let house = Arc::new(House { protocols: limits.protocols(), limits, drain: drain.clone() });
 
     loop {
         let accepted = async {
@@ -54,6 +72,7 @@ where
         let (accepted, room) = tokio::select! {
             biased;
             () = drain.closing() => break,
+            () = watch.round() => continue,
             accepted = accepted => accepted,
         };
         match accepted {
@@ -65,11 +84,16 @@ where
                         None => continue, // closes the socket
                     },
                 };
-                let served = Arc::clone(&house).look_after(socket, make(&peer));
-                open.spawn(async move {
-                    served.await;
-                    drop((room, place));
-                });
+                let (core, seat) = cores.seat();
+                let Ok(socket) = (if core.here { Ok(socket.stay()) } else { socket.leave() }) else { continue };
+                let (house, pulse, service) = (Arc::clone(&house), watch.pulse(), make(&peer));
+                let served = async move {
+                    if let Ok(socket) = socket.arrive() {
+                        house.look_after(socket, pulse, service).await;
+                    }
+                    drop((room, place, seat));
+                };
+                open.spawn_on(served, &core.runtime);
             }
             Err(error) if belongs_to_one_client(&error) => {}
             Err(error) => {
@@ -81,11 +105,17 @@ where
 
     drop(listener);
     open.close();
-    if tokio::time::timeout(drain.finish(), open.wait()).await.is_ok() {
-        return Drained { cut: 0 };
+    watch.order_all(Order::Finish);
+    let mut late = pin!(tokio::time::sleep(drain.finish()));
+    loop {
+        tokio::select! {
+            () = open.wait() => return Drained { cut: 0 },
+            () = watch.round() => {}
+            () = late.as_mut() => break,
+        }
     }
     let late = open.len();
-    cut.cancel();
+    watch.order_all(Order::Cut);
     open.wait().await;
     Drained { cut: late }
 }

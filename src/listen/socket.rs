@@ -25,7 +25,40 @@ pub(super) enum Socket {
     Unix(UnixStream),
 }
 
-/// A socket watched by its connection's supervisor.
+/// A socket on its way to the runtime that will serve it: at home on the one that accepted it, or on none.
+#[derive(Debug)]
+pub(super) enum Moving {
+    Here(Socket),
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Socket {
+    pub(super) fn stay(self) -> Moving {
+        Moving::Here(self)
+    }
+
+    /// Takes leave of this runtime.
+    pub(super) fn leave(self) -> io::Result<Moving> {
+        match self {
+            Self::Tcp(stream) => stream.into_std().map(Moving::Tcp),
+            Self::Unix(stream) => stream.into_std().map(Moving::Unix),
+        }
+    }
+}
+
+impl Moving {
+    /// To be called on the runtime that is to serve it.
+    pub(super) fn arrive(self) -> io::Result<Socket> {
+        match self {
+            Self::Here(socket) => Ok(socket),
+            Self::Tcp(stream) => TcpStream::from_std(stream).map(Socket::Tcp),
+            Self::Unix(stream) => UnixStream::from_std(stream).map(Socket::Unix),
+        }
+    }
+}
+
+/// A socket whose connection is watched.
 #[derive(Debug)]
 pub(super) struct Watched {
     socket: Socket,

@@ -67,6 +67,13 @@ pub(super) struct JsonLine<W>(W);
 
 impl<W: io::Write> io::Write for JsonLine<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // Nearly every line is plain ASCII, and goes out as it is.
+        if let [body @ .., b'\n'] = line
+            && body.iter().all(|byte| matches!(byte, b' '..=b'~'))
+        {
+            self.0.write_all(line)?;
+            return Ok(line.len());
+        }
         let text = String::from_utf8_lossy(line);
         let body = text.strip_suffix('\n').unwrap_or(&text);
         let mut out = escaped(body, json_escape).into_owned();

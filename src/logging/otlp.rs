@@ -3,20 +3,16 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
-use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing::{Span, Subscriber};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::traces::{TRACED, TRACEPARENT};
+use super::traces::TRACED;
 use super::{Level, LoggingError, targets};
 
 /// What the collector may take for one batch.
@@ -61,32 +57,5 @@ impl Drop for Traces {
         if let Err(error) = self.0.shutdown_with_timeout(END_WITHIN) {
             tracing::warn!(%error, "the last traces were not sent");
         }
-    }
-}
-
-/// Makes the span a part of the trace that `traceparent` names; one that is malformed names none.
-pub(super) fn join(span: &Span, headers: &HeaderMap) {
-    let parent = TraceContextPropagator::new().extract(&Given(headers));
-    if let Err(error) = span.set_parent(parent) {
-        tracing::debug!(%error, "a span did not join its trace");
-    }
-}
-
-pub(super) fn note(span: &Span, name: &'static str, value: i64) {
-    span.set_attribute(name, value);
-}
-
-/// `traceparent`, where it was given once and once only. `tracestate` is for vendors, and longer than what it is good for.
-struct Given<'a>(&'a HeaderMap);
-
-impl Extractor for Given<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        let mut values = self.0.get_all(&TRACEPARENT).iter();
-        let one = values.next().filter(|_| values.next().is_none() && name == TRACEPARENT.as_str());
-        one.and_then(|value| value.to_str().ok())
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        vec![TRACEPARENT.as_str()]
     }
 }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Millis, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::secret::Digest;
-use crate::token::{Generation, Holder, SessionId, SubjectTag, TokenId};
+use crate::token::{Claims, Generation, Holder, SessionId, SubjectTag, TokenId};
 
 /// Where token state lives.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -190,7 +190,8 @@ pub enum Question {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Own token: the session lives. `idle_left` is how long it lives without activity, `ends` its absolute end.
+    /// Own token: the session lives. `idle_left` is how long it lives without activity, `ends` its absolute end where the
+    /// store has that at hand: no token of ours outlives it (SEC-R10).
     /// Foreign token: `idle_left` and `ends` are `None`.
     Live { idle_left: Option<Duration>, ends: Option<Millis> },
     /// Denied, or its session has ended or was never known (SEC-T20).
@@ -316,9 +317,23 @@ pub trait Sessions: Lookups {
     async fn all_sessions(&self, limit: usize) -> Result<Vec<Session>, StateError>;
 }
 
-/// Someone in this process who must know of an end before it is answered: the check plane beside the issuer (SEC-S1).
+/// The check plane beside the issuer in one process, as the issuer knows it: it must know of an end before that is answered
+/// (SEC-S1), and may know a new token before anybody shows it.
 pub trait Hears: Send + Sync {
     fn hear(&self, entry: &Entry);
+
+    /// To be called before the store is asked for a session that a token is about to be minted for: whatever ends the
+    /// session from now on ends what becomes of this too (SEC-S2). `None` where nobody cares.
+    fn expect(&self, _session: &SessionId) -> Option<Box<dyn Expects + '_>> {
+        None
+    }
+}
+
+/// Waits for the token of a session that the store is being asked for.
+pub trait Expects: Send {
+    /// The store has said that the session is live, for `idle_left` without activity and never past `ends`, and this token
+    /// was signed for it.
+    fn receive(self: Box<Self>, token: &str, claims: Claims, idle_left: Duration, ends: Millis);
 }
 
 /// The store gave no usable answer: neither yes nor no.

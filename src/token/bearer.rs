@@ -56,11 +56,17 @@ pub fn credential(headers: &HeaderMap) -> Result<&[u8], NoBearer> {
 
 /// The `b64token` of RFC 6750, without anything around it: every token has this form.
 pub fn token(bytes: &[u8]) -> Option<&str> {
-    text(bytes, |byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte))
+    text(bytes, |byte| {
+        // Without branches, so that the compiler takes 16 bytes at a time.
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let other = |one: u8| byte == one;
+        // `-`, `.`, `/` and the digits are one range.
+        letter | (byte.wrapping_sub(b'-') <= b'9' - b'-') | other(b'_') | other(b'~') | other(b'+') | other(b'=')
+    })
 }
 
 fn text(bytes: &[u8], fits: impl Fn(u8) -> bool) -> Option<&str> {
-    let whole = !bytes.is_empty() && bytes.iter().all(|byte| fits(*byte));
+    let whole = !bytes.is_empty() & bytes.iter().fold(true, |so_far, byte| so_far & fits(*byte));
     std::str::from_utf8(bytes).ok().filter(|_| whole)
 }
 
@@ -111,6 +117,10 @@ mod tests {
         assert_eq!(token(b"a.b-c_d~+/="), Some("a.b-c_d~+/="));
         for bytes in [&b""[..], b"k!y", b"a b", b"a,b", b"\"a\"", b"\xff"] {
             assert_eq!(token(bytes), None, "{bytes:?}");
+        }
+        for byte in 0..=u8::MAX {
+            let fits = byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+            assert_eq!(token(&[byte]).is_some(), fits, "{byte:#04x}");
         }
     }
 }

@@ -16,7 +16,7 @@ fn config_check_finds_every_file_that_serve_can_not_use() {
     let told = [
         "doorward.yaml:1:42: auth.trusted_login.caller_keys_file: callers:1: the key has fewer than 32 characters\n    fix: ",
         "doorward.yaml:2:21: keys.secret_file: secret: can't be read",
-        "doorward.yaml:3:14: state.url: this is no URL: invalid port number\n    fix: ",
+        "doorward.yaml:3:14: state.url: this is no URL of a store: invalid port number\n    fix: ",
         "state.ca_file: ca.pem: ",
         "issuers[0].jwks_file: jwks.json: ",
     ];
@@ -54,6 +54,25 @@ fn a_key_that_is_open_to_all_or_weak_is_found_before_the_start_and_can_be_mended
     assert_eq!(home.run(&["config", "show"]).code, 0, "only what is to serve needs the files");
     let text = home.run(&["doctor", "--pre"]).out;
     assert!(text.contains("keys\n  × ") && text.contains("fix: run: chmod 600"), "{text}");
+}
+
+// SEC-K6
+#[test]
+fn a_file_with_the_stores_password_is_for_doorward_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::with("state: {url_file: redis-url}\n");
+    fs::write(home.path("redis-url"), "redis://:canary@127.0.0.1:1").expect("written");
+    for (mode, code, told) in [
+        (0o640, 0, "√ the configuration is good"),
+        (0o644, 0, "‼ doorward.yaml:1:19: state.url_file: every user of this machine can read redis-url"),
+        (0o666, 78, "× doorward.yaml:1:19: state.url_file: others may change redis-url"),
+        (0o620, 78, "× doorward.yaml:1:19: state.url_file: others may change redis-url"),
+    ] {
+        fs::set_permissions(home.path("redis-url"), fs::Permissions::from_mode(mode)).expect("changed");
+        let done = home.run(&["config", "check"]);
+        assert_eq!(done.code, code, "{mode:o}: {}", done.out);
+        assert!(done.out.contains(told) && !done.out.contains("canary"), "{mode:o}: {}", done.out);
+    }
 }
 
 // SEC-K6

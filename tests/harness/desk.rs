@@ -47,6 +47,9 @@ pub struct Plane {
     pub metrics: Arc<Metrics>,
     pub heard: Arc<Heard>,
     pub refresh_key: MacKey,
+    /// The key that signs.
+    pub kid: String,
+    pub verifier: Arc<Verifier>,
     _files: TempDir,
 }
 
@@ -82,7 +85,7 @@ impl Authenticates for Uncached {
         let claims = self.verifier.verify(token, self.clock.now()).map_err(|_| Denial::InvalidToken)?;
         let (Some(sid), Some(jti)) = (claims.sid, claims.jti.clone()) else { return Err(Denial::InvalidToken) };
         match self.store.standing(&Question::Own { sid, jti, epoch: claims.epoch }).await {
-            Ok(Standing::Live { .. }) => Ok(Arc::new(Identity { claims, headers: [].into(), absent: [].into() })),
+            Ok(Standing::Live { .. }) => Ok(Arc::new(Identity::new(&claims, [].into(), &[]))),
             Ok(Standing::Dead) => Err(Denial::InvalidToken),
             Err(_) => Err(Denial::Unavailable),
         }
@@ -107,8 +110,9 @@ pub async fn plane_with(settings: Settings) -> Plane {
     let keys = keys::Settings { dir: files.path().join("keys").display().to_string(), ..keys::Settings::default() };
     let rules = RingRules { publish_ahead: Duration::from_secs(300), keep_after: Duration::from_secs(900) };
     let ring = Arc::new(KeyRing::load_or_create(&keys, rules, clock.now()).expect("keys"));
-    let signer = Arc::new(Signer::new(ring.clone()));
     let verifier = Arc::new(own_verifier(&ring, &settings));
+    let signer = Arc::new(Signer::new(ring.clone()).heeding(verifier.clone()));
+    let kid = ring.signing_key(clock.now()).expect("a key that signs").kid().to_owned();
     let heard = Arc::new(Heard::default());
     let refresh_key = RefreshToken::key(ring.secret());
     let issuer = Arc::new(Issuer::new(Parts {
@@ -126,12 +130,13 @@ pub async fn plane_with(settings: Settings) -> Plane {
     let now = clock.now();
     let desk = Desk {
         issuer: issuer.clone(),
-        authenticates: Arc::new(Uncached { verifier, store: store.clone(), clock: clock.clone() }),
+        authenticates: Arc::new(Uncached { verifier: verifier.clone(), store: store.clone(), clock: clock.clone() }),
         keys: Arc::new(move || ring.jwks(now)),
         callers: ArcSwap::from_pointee(callers),
         proxies: TrustedProxies::new(&["127.0.0.0/8".parse().expect("a network")]),
     };
-    Plane { router: router(Arc::new(desk)), issuer, store, clock, metrics, heard, refresh_key, _files: files }
+    let router = router(Arc::new(desk));
+    Plane { router, issuer, store, clock, metrics, heard, refresh_key, kid, verifier, _files: files }
 }
 
 fn own_verifier(ring: &Arc<KeyRing>, settings: &Settings) -> Verifier {

@@ -17,7 +17,7 @@ use doorward::listen::peer::TrustedProxies;
 use doorward::listen::serve::{Drained, serve};
 use doorward::metrics::Metrics;
 use doorward::token::Claims;
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -64,7 +64,7 @@ impl Book {
 impl Checks for Book {
     fn check_cached(&self, request: &CheckRequest<'_>) -> Option<Decision> {
         let CheckRequest { method, host, target, route, client, request_id, .. } = request;
-        let client = client.map(|ip| ip.to_string());
+        let client = client.address().map(|ip| ip.to_string());
         let line = format!(
             "{method} {host} {target} {} {} {}",
             route.unwrap_or("-"),
@@ -88,28 +88,24 @@ impl Checks for Book {
 }
 
 fn alice(with_roles: bool) -> Arc<Identity> {
-    let subject = (SUBJECT, HeaderValue::from_static("alice"));
-    let roles = (ROLES, HeaderValue::from_static("admin,user"));
-    Arc::new(Identity {
-        claims: Claims {
-            issuer: "doorward".into(),
-            own: false,
-            subject: "alice".into(),
-            expires: Timestamp(u64::MAX),
-            issued: None,
-            jti: None,
-            sid: None,
-            epoch: 0,
-            roles: vec!["admin".into(), "user".into()],
-            scope: vec!["read".into(), "write".into()],
-            amr: Vec::new(),
-            auth_time: None,
-            kid: "k".into(),
-            payload: serde_json::Map::new(),
-        },
-        headers: if with_roles { [subject, roles].into() } else { [subject].into() },
-        absent: if with_roles { [].into() } else { [ROLES].into() },
-    })
+    let claims = Claims {
+        issuer: "doorward".into(),
+        own: false,
+        subject: "alice".into(),
+        expires: Timestamp(u64::MAX),
+        issued: None,
+        jti: None,
+        sid: None,
+        epoch: 0,
+        roles: vec!["admin".into(), "user".into()],
+        scope: vec!["read".into(), "write".into()],
+        amr: Vec::new(),
+        auth_time: None,
+        kid: "k".into(),
+        payload: serde_json::Map::new(),
+    };
+    let values = [Some("alice"), with_roles.then_some("admin,user")];
+    Arc::new(Identity::new(&claims, [SUBJECT, ROLES].into(), &values))
 }
 
 /// A gate that listens.

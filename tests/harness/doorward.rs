@@ -18,6 +18,7 @@ pub struct Doorward {
     pub process: Process,
     role: String,
     env: Vec<(String, PathBuf)>,
+    wrapper: Vec<String>,
     dir: TempDir,
 }
 
@@ -48,6 +49,15 @@ impl Doorward {
 
     /// The same with more in its environment.
     pub fn spawn_with(role: &str, config: Value, env: &[(&str, &Path)]) -> Self {
+        Self::spawn_all(role, config, env, &[])
+    }
+
+    /// As an argument of another program, such as valgrind.
+    pub fn spawn_under(wrapper: &[String], role: &str, config: Value) -> Self {
+        Self::spawn_all(role, config, &[], wrapper)
+    }
+
+    fn spawn_all(role: &str, config: Value, env: &[(&str, &Path)], wrapper: &[String]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let (public, check, ops) = (ports::free(), ports::free(), ports::free());
         let mut all = json!({
@@ -64,15 +74,20 @@ impl Doorward {
         let file = dir.path().join("doorward.yaml");
         std::fs::write(&file, all.to_string()).expect("a writable folder");
         let env: Vec<_> = env.iter().map(|&(name, path)| (name.to_owned(), path.to_owned())).collect();
-        let process = serve(role, dir.path(), &env);
-        Self { public, check, ops, process, role: role.into(), env, dir }
+        let process = serve(role, dir.path(), &env, wrapper);
+        Self { public, check, ops, process, role: role.into(), env, wrapper: wrapper.into(), dir }
     }
 
     /// Ends it as an orchestrator does, and starts it again where it was. Returns once it is ready.
     pub fn restart(&mut self) {
         self.process.signal("TERM");
         assert!(self.process.wait_end().success(), "{}", self.process.output());
-        self.process = serve(&self.role, self.dir.path(), &self.env);
+        self.start_again();
+    }
+
+    /// Starts it where it was, after its end. Returns once it is ready.
+    pub fn start_again(&mut self) {
+        self.process = serve(&self.role, self.dir.path(), &self.env, &self.wrapper);
         self.wait_ready();
     }
 
@@ -95,6 +110,13 @@ impl Doorward {
         Request::post("/refresh", &json!({"refresh": refresh})).send(self.public)
     }
 
+    /// The value of one line of the metrics; 0 where it is not there yet.
+    pub fn metric(&self, line: &str) -> f64 {
+        let text = Request::get("/metrics").send(self.ops).body;
+        let value = text.lines().find_map(|other| other.strip_prefix(line)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
     /// Asks as NGINX does, about a GET of `/`.
     pub fn check(&self, token: &str) -> Reply {
         question(token).send(self.check)
@@ -105,8 +127,12 @@ impl Doorward {
     }
 }
 
-fn serve(role: &str, folder: &Path, env: &[(String, PathBuf)]) -> Process {
+fn serve(role: &str, folder: &Path, env: &[(String, PathBuf)], wrapper: &[String]) -> Process {
     let mut command = program();
+    if let [outer, rest @ ..] = wrapper {
+        let inner = std::mem::replace(&mut command, alone(Command::new(outer)));
+        command.args(rest).arg(inner.get_program());
+    }
     command.arg("serve").arg("-c").arg(folder.join("doorward.yaml")).args(["--role", role]).current_dir(folder);
     command.envs(env.iter().map(|(name, path)| (name, path)));
     Process::start("doorward", &mut command)
@@ -128,7 +154,10 @@ pub fn question(token: &str) -> Request {
 
 /// The binary, with none of the machine's own `DOORWARD__…` in its environment.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    alone(Command::new(env!("CARGO_BIN_EXE_doorward")))
+}
+
+fn alone(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DOORWARD")) {
         command.env_remove(name);
     }

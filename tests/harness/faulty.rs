@@ -30,6 +30,8 @@ pub enum Mood {
     Panicking,
     /// Does what it is asked, but no replica confirms an end.
     Alone,
+    /// Keeps whoever asks waiting until its mood changes.
+    Hanging,
 }
 
 impl Faulty {
@@ -51,6 +53,9 @@ impl Faulty {
         assert_ne!(mood, Mood::Panicking as u8, "the store was told to panic");
         if mood == Mood::Away as u8 {
             return Err(StateError::Unreachable("told to be away".into()));
+        }
+        while self.mood.load(Ordering::SeqCst) == Mood::Hanging as u8 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let answer = call.await;
         if mood == Mood::Mute as u8 { Err(StateError::TimedOut(Duration::from_secs(1))) } else { answer }

@@ -12,7 +12,7 @@ use super::shipped::{self, Places};
 
 pub struct Nginx {
     pub process: Process,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Nginx {
@@ -26,7 +26,12 @@ impl Nginx {
         let mut command = command(program, dir.path());
         let mut process = Process::start("nginx", command.args(["-g", "daemon off; master_process off;"]));
         process.wait_listening(places.edge);
-        Self { process, _dir: dir }
+        Self { process, dir }
+    }
+
+    /// Its prefix: paths in its configuration are relative to it.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
     }
 }
 

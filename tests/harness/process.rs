@@ -40,14 +40,19 @@ impl Process {
     }
 
     /// Waits until `ready` holds; fails the test at once where the process has ended, or when patience has.
-    pub fn wait_until(&mut self, what: &str, mut ready: impl FnMut() -> bool) {
+    pub fn wait_until(&mut self, what: &str, ready: impl FnMut() -> bool) {
+        self.wait_for(Duration::from_millis(10), what, ready);
+    }
+
+    /// The same, looking so often.
+    pub fn wait_for(&mut self, interval: Duration, what: &str, mut ready: impl FnMut() -> bool) {
         let start = Instant::now();
         while !ready() {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("{} ended ({status}) before it was {what}:\n{}", self.name, self.output());
             }
             assert!(start.elapsed() < PATIENCE, "{} is not {what}:\n{}", self.name, self.output());
-            thread::sleep(Duration::from_millis(10));
+            thread::sleep(interval);
         }
     }
 

@@ -3,9 +3,9 @@
 
 #![allow(dead_code)]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -43,6 +43,7 @@ pub(crate) struct RedisServer {
     dir: TempDir,
     port: u16,
     tls: Option<(Authority, u16)>,
+    env: Vec<(String, OsString)>,
     options: Vec<String>,
 }
 
@@ -59,6 +60,14 @@ impl RedisServer {
         server
     }
 
+    /// Another program than the one under test, with more in its environment.
+    pub(crate) fn start_program(program: &OsStr, env: Vec<(String, OsString)>) -> Self {
+        let mut server = Self::laid_out(&[]);
+        (server.program, server.env) = (program.to_owned(), env);
+        server.run();
+        server
+    }
+
     /// With a folder and a port, and not running yet.
     fn laid_out(options: &[&str]) -> Self {
         Self {
@@ -67,6 +76,7 @@ impl RedisServer {
             dir: tempfile::tempdir().expect("a temporary directory"),
             port: ports::free().port(),
             tls: None,
+            env: Vec::new(),
             options: options.iter().map(|&option| option.to_owned()).collect(),
         }
     }
@@ -127,8 +137,17 @@ impl RedisServer {
         self.port
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("redis://:{PASSWORD_IN_URL}@127.0.0.1:{}", self.port)
+        self.url_by(self.address())
+    }
+
+    /// By way of a relay.
+    pub(crate) fn url_by(&self, relay: SocketAddr) -> String {
+        format!("redis://:{PASSWORD_IN_URL}@{relay}")
     }
 
     pub(crate) fn url_as(&self, user: &str, password: &str) -> String {
@@ -184,6 +203,30 @@ impl RedisServer {
         self.run();
     }
 
+    /// Starts it again, without waiting until it has loaded what it had kept.
+    pub(crate) fn restart_without_waiting(&mut self) {
+        self.kill();
+        self.spawn();
+    }
+
+    pub(crate) fn wait_loaded(&self) {
+        self.wait_until("redis-server has loaded", || self.cli(&["PING"]) == "PONG");
+    }
+
+    /// A replica that hears no more of its primary: what is written from now on it never sees.
+    pub(crate) fn stop_following(&self, primary: &Self) {
+        assert_eq!(self.cli(&["CONFIG", "SET", "masterauth", "wrong"]), "OK");
+        primary.cli(&["CLIENT", "KILL", "TYPE", "replica"]);
+        self.wait_until("it has lost its primary", || {
+            self.cli(&["INFO", "replication"]).contains("master_link_status:down")
+        });
+    }
+
+    /// So that it can follow another one.
+    pub(crate) fn may_follow_again(&self) {
+        assert_eq!(self.cli(&["CONFIG", "SET", "masterauth", PASSWORD]), "OK");
+    }
+
     /// Writes what it has to a dump that `restore` goes back to. For a server started with `--appendonly no`.
     pub(crate) fn back_up(&self) {
         assert_eq!(self.cli(&["SAVE"]), "OK");
@@ -221,7 +264,14 @@ impl RedisServer {
     }
 
     fn run(&mut self) {
+        self.spawn();
+        self.wait_loaded();
+    }
+
+    /// Returns once it listens.
+    fn spawn(&mut self) {
         let child = Command::new(&self.program)
+            .envs(self.env.iter().cloned())
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--unixsocket", &self.socket().display().to_string(), "--unixsocketperm", "700"])
             .args(["--dir", &self.dir.path().display().to_string(), "--requirepass", PASSWORD])
@@ -236,7 +286,6 @@ impl RedisServer {
         self.child = Some(child);
         let port = self.port;
         self.wait_until("redis-server listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        self.wait_until("redis-server has loaded", || self.cli(&["PING"]) == "PONG");
     }
 }
 

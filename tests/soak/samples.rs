@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::harness::doorward::Doorward;
-use crate::users::Counts;
+use crate::harness::history::Tally;
 
 /// In a soak of minutes, the first part is for caches and pools to fill.
 const SETTLED: f64 = 0.3;
@@ -32,15 +32,15 @@ impl<'a> Samples<'a> {
         Self { nodes, begun: Instant::now(), every: span / 40, taken: Vec::new() }
     }
 
-    pub(crate) fn take_when_due(&mut self, counts: &impl AsRef<Counts>) {
+    pub(crate) fn take_when_due(&mut self, tally: &Tally) {
         let due = self.taken.last().map_or(Duration::ZERO, |(at, _)| *at + self.every);
         if self.begun.elapsed() >= due {
-            self.take(counts);
+            self.take(tally);
         }
     }
 
     #[expect(clippy::print_stdout, reason = "what it shows is what it is for")]
-    pub(crate) fn take(&mut self, counts: &impl AsRef<Counts>) {
+    pub(crate) fn take(&mut self, tally: &Tally) {
         let at = self.begun.elapsed();
         let held = self.nodes.each_ref().map(|node| Held {
             memory: node.process.memory(),
@@ -54,7 +54,7 @@ impl<'a> Samples<'a> {
             let mib = held.memory as f64 / f64::from(1 << 20);
             format!("{mib:5.1} {:5} {:6} ", held.descriptors, held.threads)
         });
-        println!("{:7.0}s |{one}|{other}| {}", at.as_secs_f64(), counts.as_ref());
+        println!("{:7.0}s |{one}|{other}| {}", at.as_secs_f64(), tally);
         self.taken.push((at, held));
     }
 

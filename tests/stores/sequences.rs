@@ -192,7 +192,8 @@ impl<'a> Pair<'a> {
                 let made_up = Digest::of(b"made up");
                 let rotation =
                     state.rotate(&sid, Generation(shown(relative)), &made_up, &rules()).await.map_err(busy)?;
-                prop_assert_eq!(rotation, Rotation::Unknown);
+                // Redis forgets a salt with its session, so there a guess may be what finds that one has died of age.
+                prop_assert_eq!(seen(&rotation), Answer::Unknown);
             }
             Event::Logout => {
                 let ended = state.end(&sid, Cause::Logout).await.map_err(busy)?.done;

@@ -10,7 +10,7 @@ use doorward::metrics::Metrics;
 use doorward::state::counters::{Counters, Quota};
 use doorward::state::sql::SqlState;
 use doorward::state::{AtLimit, Cause, Entry, Lookups, Opened, Rotation, SessionRules, Sessions, StateError};
-use doorward::token::{Generation, SessionId};
+use doorward::token::Generation;
 use tokio::task::JoinSet;
 
 use crate::databases::Server;

@@ -85,7 +85,6 @@ async fn verification_keys(config: &Config, report: &mut Report) {
     for source in made.verifier.sources() {
         let own = *source.issuer == config.auth.issuer;
         match source.problem {
-            _ if own && made.own_problem.is_some() => {}
             Some(problem) => {
                 let key = if own { "check.jwks" } else { "issuers" };
                 let what = format!("those of {} can't be had: {problem}", source.issuer);

@@ -62,9 +62,8 @@ async fn verify(token: &str, config: &Config) -> anyhow::Result<Value> {
         Ok(made) => made,
         Err(error) => return Ok(format!("not possible: {error:#}").into()),
     };
-    let elsewhere =
-        verifier.sources().into_iter().filter(|source| own_problem.is_none() || *source.issuer != config.auth.issuer);
-    let problems: Vec<_> = elsewhere
+    let sources = verifier.sources().into_iter();
+    let problems: Vec<_> = sources
         .filter_map(|source| Some(format!("the keys of {} are not known: {}", source.issuer, source.problem?)))
         .chain(own_problem.as_ref().map(|why| format!("our own keys are not known: {why}")))
         .collect();

@@ -24,39 +24,30 @@ pub(super) async fn standing(link: &Link, question: &Question) -> Result<Standin
     match question {
         Question::Own { sid, jti, epoch } => {
             let (tag, session) = (sid.tag(), keys::session(sid));
-            let mut reply = pipelined(
-                link,
-                LOOKUP_BUDGET,
-                &[
-                    ("HMGET", vec![session.clone(), "x".into()]),
-                    ("PTTL", vec![session]),
-                    ("GET", vec![keys::epoch(tag)]),
-                    ("EXISTS", vec![keys::denied(tag, jti)]),
-                ],
-            )
-            .await?;
-            let ends = number(&reply.array()?.next()?)?;
-            let left = reply.int()?;
-            let today = number(&reply.next()?)?;
-            let denied = reply.int()? != 0;
+            let names = [keys::epoch(tag), keys::denied(tag, jti)];
+            let asked = link.run(LOOKUP_BUDGET, |wire| async move { wire.life_and_values(&session, names).await });
+            let (left, values) = asked.await?;
+            let mut values = Reply::new(values)?;
+            let today = number(&values.next()?)?;
+            let denied = !values.next()?.is_null();
             // A live session whose epoch is missing means that the store has lost something: then nothing is believed.
             // An epoch above the store's was handed out before a failover lost its last rise; the session decides.
-            Ok(match (ends, today) {
-                (Some(ends), Some(today)) if left > 0 && *epoch >= today && !denied => Standing::Live {
-                    idle_left: Some(Duration::from_millis(left.unsigned_abs())),
-                    ends: Some(Millis(ends)),
-                },
+            Ok(match (u64::try_from(left), today) {
+                (Ok(left), Some(today)) if left > 0 && *epoch >= today && !denied => {
+                    Standing::Live { idle_left: Some(Duration::from_millis(left)), ends: None }
+                }
                 _ => Standing::Dead,
             })
         }
         Question::Foreign { tag, jti, issued } => {
-            let mut asked = vec![("GET", vec![keys::not_before(*tag)])];
-            asked.extend(jti.as_ref().map(|jti| ("EXISTS", vec![keys::denied(*tag, jti)])));
-            let mut reply = pipelined(link, LOOKUP_BUDGET, &asked).await?;
+            let mut names = vec![keys::not_before(*tag)];
+            names.extend(jti.as_ref().map(|jti| keys::denied(*tag, jti)));
+            let values = link.run(LOOKUP_BUDGET, |wire| async move { wire.values(names).await }).await?;
+            let mut values = Reply::new(values)?;
             // A token that does not say when it was issued falls under any denial of its subject.
             let subject_denied =
-                number(&reply.next()?)?.is_some_and(|until| issued.is_none_or(|issued| issued.0 <= until));
-            let token_denied = jti.is_some() && reply.int()? != 0;
+                number(&values.next()?)?.is_some_and(|until| issued.is_none_or(|issued| issued.0 <= until));
+            let token_denied = jti.is_some() && !values.next()?.is_null();
             let dead = subject_denied || token_denied;
             Ok(if dead { Standing::Dead } else { Standing::Live { idle_left: None, ends: None } })
         }

@@ -13,6 +13,7 @@ mod lookups;
 mod scripts;
 mod steps;
 mod store_time;
+mod trouble;
 mod vigil;
 
 use std::sync::Arc;

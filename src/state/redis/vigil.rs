@@ -30,6 +30,8 @@ const FOREIGN: Duration = Duration::from_secs(24 * 3600);
 struct Vigil {
     place: Option<Place>,
     heard: BTreeMap<EntryId, Entry>,
+    /// Read after `place`, and not yet known to be of the log that it is a place in.
+    unproven: BTreeMap<EntryId, Entry>,
     /// What the log has lost, the oldest first.
     lost: VecDeque<Entry>,
 }
@@ -59,11 +61,14 @@ impl RedisState {
             vigil.lost.pop_front();
         }
         if let Some(place) = &vigil.place {
-            // Remembered before anything else is asked: the next answer may be that of a store that has lost it.
-            vigil.hear(self.vigil_log.news(place.last, WAIT).await?);
+            // Remembered before anything else is asked: the next answer may be that of a store that has lost it. Or this one
+            // is already, and has ends of its own.
+            vigil.unproven.extend(self.vigil_log.news(place.last, WAIT).await?);
         }
         let sight = self.vigil_log.sight(vigil.last()).await?;
-        if vigil.place.as_ref().is_none_or(|place| place.missed_something(&sight)) {
+        if vigil.place.as_ref().is_some_and(|place| !place.missed_something(&sight)) {
+            vigil.prove();
+        } else {
             vigil.compare(self.vigil_log.newest(REMEMBERED).await?, sight);
             if !vigil.lost.is_empty() {
                 let lost = vigil.lost.len();
@@ -88,8 +93,14 @@ impl Vigil {
         self.place.as_ref().map_or_else(EntryId::default, |place| place.last)
     }
 
-    fn hear(&mut self, news: Vec<(EntryId, Entry)>) {
-        if let (Some(place), Some((last, _))) = (&mut self.place, news.last()) {
+    /// What was read since is of the same log.
+    fn prove(&mut self) {
+        let news = std::mem::take(&mut self.unproven);
+        self.hear(news);
+    }
+
+    fn hear(&mut self, news: BTreeMap<EntryId, Entry>) {
+        if let (Some(place), Some((last, _))) = (&mut self.place, news.last_key_value()) {
             place.last = *last;
         }
         self.heard.extend(news);
@@ -100,17 +111,20 @@ impl Vigil {
 
     /// At the beginning and after a gap. A store that went back has a log that ends earlier than what was heard of it, and
     /// may have gone on from there: lost is what was heard after the latest entry that both know. A log that was trimmed
-    /// meanwhile has lost its beginning, not its end.
+    /// meanwhile has lost its beginning, not its end. What was read last may be of either log, so it tells nothing of where
+    /// they part, and is lost where it is not in this one.
     fn compare(&mut self, log: Vec<(EntryId, Entry)>, sight: Sight) {
-        let heard = std::mem::take(&mut self.heard);
+        let (heard, unproven) = (std::mem::take(&mut self.heard), std::mem::take(&mut self.unproven));
+        let log: BTreeMap<_, _> = log.into_iter().collect();
         let same_life = self.place.as_ref().is_some_and(|place| place.began == sight.began);
         if same_life {
-            let common = log.iter().rev().map(|(id, _)| *id).find(|id| heard.contains_key(id));
+            let common = log.keys().rev().find(|id| heard.contains_key(id)).copied();
             // A full answer that begins after all we heard: we were away for that long, and nothing tells of a loss.
             let away = log.len() >= REMEMBERED && common.is_none();
             let after = common.unwrap_or_default();
-            let lost = heard.into_iter().filter(|(id, _)| !away && *id > after);
-            self.lost.extend(lost.map(|(_, entry)| entry));
+            let parted = heard.into_iter().filter(|(id, _)| !away && *id > after);
+            let missing = unproven.into_iter().filter(|(id, entry)| log.get(id) != Some(entry));
+            self.lost.extend(parted.chain(missing).map(|(_, entry)| entry));
         }
         self.place = Some(Place { began: sight.began, server: sight.server, last: EntryId::default() });
         self.hear(log);
@@ -145,6 +159,32 @@ mod tests {
         log(numbers).into_iter().map(|(_, entry)| entry).collect()
     }
 
+    // SEC-F5: else every failover of a busy store would hide what it lost.
+    #[test]
+    fn ends_that_the_new_primary_wrote_meanwhile_hide_no_loss() {
+        let mut vigil = Vigil::default();
+        vigil.compare(log(1..5), sight("a:1"));
+        // The old primary's last answer, and then the new one's.
+        vigil.unproven.extend(log(5..9));
+        vigil.unproven.extend(log(20..22));
+        let new_primary = [log(1..3), log(20..23)].concat();
+        vigil.compare(new_primary, sight("a:1"));
+        assert_eq!(vigil.lost, names(3..9));
+        assert_eq!(vigil.last(), id(22));
+    }
+
+    #[test]
+    fn what_is_read_counts_as_heard_once_it_is_proven() {
+        let mut vigil = Vigil::default();
+        vigil.compare(log(1..5), sight("a:1"));
+        vigil.unproven.extend(log(5..9));
+        assert_eq!(vigil.last(), id(4));
+        vigil.prove();
+        assert_eq!(vigil.last(), id(8));
+        vigil.compare(log(1..7), sight("a:1"));
+        assert_eq!(vigil.lost, names(7..9));
+    }
+
     // SEC-F12
     #[test]
     fn what_was_heard_after_the_last_common_entry_is_lost() {
@@ -163,7 +203,7 @@ mod tests {
     fn no_more_is_remembered_than_the_limit() {
         let mut vigil = Vigil::default();
         vigil.compare(vec![], sight("a:1"));
-        vigil.hear(log(1..2 * REMEMBERED as u64));
+        vigil.hear(log(1..2 * REMEMBERED as u64).into_iter().collect());
         assert_eq!((vigil.heard.len(), vigil.last()), (REMEMBERED, id(2 * REMEMBERED as u64 - 1)));
     }
 }

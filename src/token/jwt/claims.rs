@@ -69,11 +69,22 @@ impl Expected {
         now: Timestamp,
         expiry: Expiry,
     ) -> Result<Claims, TokenError> {
-        let of = Payload(&payload);
-        if of.text("iss")? != Some(&*self.issuer) {
+        if Payload(&payload).text("iss")? != Some(&*self.issuer) {
             return Err(TokenError::Claim("iss"));
         }
         self.check_type(header)?;
+        self.read_payload(kid, payload, now, expiry)
+    }
+
+    /// The same for a payload of this issuer's whose header is known to be right.
+    pub(super) fn read_payload(
+        &self,
+        kid: Arc<str>,
+        payload: Map<String, Value>,
+        now: Timestamp,
+        expiry: Expiry,
+    ) -> Result<Claims, TokenError> {
+        let of = Payload(&payload);
         self.check_audience(of)?;
         let expires = of.time("exp", f64::floor)?.ok_or(TokenError::Claim("exp"))?;
         let issued = of.time("iat", f64::ceil)?;

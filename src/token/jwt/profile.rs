@@ -25,8 +25,18 @@ pub struct OwnProfile {
 pub enum OwnKeys {
     /// The issuer's ring, in the same process.
     Ring(Arc<KeyRing>),
-    /// The check role: `check.jwks`, `check.hs256_secret_file`, or both. Empty means not given.
+    /// The check role: `check.jwks`, `check.hs256_secret_file`, or both. Empty means not given; with neither, no token of
+    /// ours is verified, only those of other issuers.
     Remote { jwks: String, hs256_secret_file: String },
+}
+
+impl OwnKeys {
+    pub(super) fn are_given(&self) -> bool {
+        match self {
+            Self::Ring(_) => true,
+            Self::Remote { jwks, hs256_secret_file } => !jwks.is_empty() || !hs256_secret_file.is_empty(),
+        }
+    }
 }
 
 /// Why there is no verifier: something in the configuration.
@@ -44,8 +54,10 @@ pub enum SetupError {
     SharedSecret(String),
     #[error("check.jwks: {0}")]
     Jwks(PlaceError),
-    #[error("role check needs the issuer's public keys: set check.jwks to its /.well-known/jwks.json or to a file")]
-    NoOwnKeys,
+    #[error(
+        "role check needs an issuer's public keys: set check.jwks to its /.well-known/jwks.json or to a file, or issuers"
+    )]
+    NoKeys,
     #[error(transparent)]
     Key(#[from] KeyError),
 }
@@ -65,9 +77,6 @@ impl Profile {
         let (local, remote) = match keys {
             OwnKeys::Ring(ring) => (ring.key_set(), None),
             OwnKeys::Remote { jwks, hs256_secret_file } => {
-                if jwks.is_empty() && hs256_secret_file.is_empty() {
-                    return Err(SetupError::NoOwnKeys);
-                }
                 let remote = if jwks.is_empty() {
                     None
                 } else {

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
 
 use crate::clock::Timestamp;
-use crate::secret::base64url;
-use crate::token::HolderKind;
+use crate::secret::append_base64url;
 use crate::token::jwt::verify::Verifier;
 use crate::token::jwt::{ACCESS_TYPE, AccessToken, SignError};
 use crate::token::keys::KeyRing;
 use crate::token::keys::signing::SigningKey;
+use crate::token::{HolderKind, SessionId};
 
 /// Signs with whatever ring it was given last.
 #[derive(Debug)]
@@ -41,13 +41,33 @@ impl Signer {
         self.ring.load_full()
     }
 
+    /// Whether a token could be signed now: asked before a step that can't be undone.
+    ///
+    /// # Errors
+    /// [`SignError::NoActiveKey`].
+    pub fn ready(&self, now: Timestamp) -> Result<(), SignError> {
+        let ring = self.ring.load();
+        ring.signing_key(now).filter(|key| !self.is_removed(key.kid())).map(drop).ok_or(SignError::NoActiveKey)
+    }
+
+    fn is_removed(&self, kid: &str) -> bool {
+        self.verifier.as_ref().is_some_and(|verifier| verifier.has_removed(kid))
+    }
+
     /// # Errors
     /// [`SignError`].
     pub fn sign(&self, token: &AccessToken<'_>, now: Timestamp) -> Result<String, SignError> {
+        self.sign_and_name(token, now).map(|(text, _)| text)
+    }
+
+    /// The token, and the `kid` of the key that signed it.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    pub fn sign_and_name(&self, token: &AccessToken<'_>, now: Timestamp) -> Result<(String, Arc<str>), SignError> {
         let ring = self.ring.load();
-        let removed = |kid: &str| self.verifier.as_ref().is_some_and(|verifier| verifier.has_removed(kid));
-        let key = ring.signing_key(now).filter(|key| !removed(key.kid())).ok_or(SignError::NoActiveKey)?;
-        sign_claims(key, ACCESS_TYPE, &payload(token))
+        let key = ring.signing_key(now).filter(|key| !self.is_removed(key.kid())).ok_or(SignError::NoActiveKey)?;
+        Ok((sign_claims(key, ACCESS_TYPE, token)?, Arc::clone(key.shared_kid())))
     }
 }
 
@@ -55,50 +75,92 @@ impl Signer {
 ///
 /// # Errors
 /// [`SignError::Failed`].
-pub fn sign_claims(key: &SigningKey, typ: &str, claims: &Map<String, Value>) -> Result<String, SignError> {
-    let header = json!({"alg": key.algorithm().name(), "kid": key.kid(), "typ": typ});
-    let payload = serde_json::to_vec(claims).map_err(|_| SignError::Failed)?;
-    let signing_input = format!("{}.{}", base64url(header.to_string().as_bytes()), base64url(&payload));
-    let signature = key.sign(&signing_input).ok_or(SignError::Failed)?;
-    Ok(format!("{signing_input}.{signature}"))
+pub fn sign_claims(key: &SigningKey, typ: &str, claims: &impl Serialize) -> Result<String, SignError> {
+    #[derive(Serialize)]
+    struct Header<'a> {
+        alg: &'static str,
+        kid: &'a str,
+        typ: &'a str,
+    }
+    let mut json = Vec::with_capacity(512);
+    let mut token = String::with_capacity(1024);
+    let header = Header { alg: key.algorithm().name(), kid: key.kid(), typ };
+    serde_json::to_writer(&mut json, &header).map_err(|_| SignError::Failed)?;
+    append_base64url(&json, &mut token);
+    token.push('.');
+    json.clear();
+    serde_json::to_writer(&mut json, claims).map_err(|_| SignError::Failed)?;
+    append_base64url(&json, &mut token);
+    let signature = key.sign(&token).ok_or(SignError::Failed)?;
+    token.push('.');
+    token.push_str(&signature);
+    Ok(token)
 }
 
 /// The claims of RFC 9068 section 2.2. `user_id` gives a plain session's id back as it came, number or string.
-fn payload(token: &AccessToken<'_>) -> Map<String, Value> {
-    let holder = token.holder;
-    let mut claims = Map::new();
-    let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
-    set("iss", token.issuer.into());
-    set("sub", holder.subject.as_str().into());
-    match token.audience {
-        [one] => set("aud", one.as_str().into()),
-        several => set("aud", several.into()),
-    };
-    set("iat", token.issued.0.into());
-    set("nbf", token.issued.0.into());
-    set("exp", token.expires.0.into());
-    set("jti", token.jti.as_str().into());
-    set("sid", token.sid.to_string().into());
-    set("epoch", token.epoch.into());
-    set("roles", holder.roles.as_slice().into());
-    if !holder.scope.is_empty() {
-        set("scope", holder.scope.join(" ").into());
+#[derive(Serialize)]
+struct Payload<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: OneOrMany<'a>,
+    iat: u64,
+    nbf: u64,
+    exp: u64,
+    jti: &'a str,
+    sid: SessionId,
+    epoch: u64,
+    roles: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    amr: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<UserId<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum OneOrMany<'a> {
+    One(&'a str),
+    Many(&'a [String]),
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum UserId<'a> {
+    Number(u64),
+    Text(&'a str),
+}
+
+impl Serialize for AccessToken<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let holder = self.holder;
+        let subject = holder.subject.as_str();
+        let payload = Payload {
+            iss: self.issuer,
+            sub: subject,
+            aud: match self.audience {
+                [one] => OneOrMany::One(one),
+                several => OneOrMany::Many(several),
+            },
+            iat: self.issued.0,
+            nbf: self.issued.0,
+            exp: self.expires.0,
+            jti: self.jti.as_str(),
+            sid: self.sid,
+            epoch: self.epoch,
+            roles: &holder.roles,
+            scope: (!holder.scope.is_empty()).then(|| holder.scope.join(" ")),
+            amr: &holder.amr,
+            auth_time: self.auth_time.map(|at| at.0),
+            user_id: match holder.kind {
+                HolderKind::Account => None,
+                HolderKind::PlainText => Some(UserId::Text(subject)),
+                HolderKind::PlainNumber => Some(subject.parse().map_or(UserId::Text(subject), UserId::Number)),
+            },
+        };
+        payload.serialize(to)
     }
-    if !holder.amr.is_empty() {
-        set("amr", holder.amr.as_slice().into());
-    }
-    if let Some(at) = token.auth_time {
-        set("auth_time", at.0.into());
-    }
-    match holder.kind {
-        HolderKind::Account => {}
-        HolderKind::PlainText => {
-            set("user_id", holder.subject.as_str().into());
-        }
-        HolderKind::PlainNumber => {
-            let number = holder.subject.parse::<u64>().map_or_else(|_| holder.subject.as_str().into(), Value::from);
-            set("user_id", number);
-        }
-    }
-    claims
 }

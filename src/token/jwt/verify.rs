@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Timestamp;
 use crate::token::jws::Compact;
+use crate::token::jwt::AccessToken;
 use crate::token::jwt::claims::Expiry;
 use crate::token::jwt::profile::{OwnKeys, OwnProfile, Profile, SetupError};
 use crate::token::keys::KeyRing;
@@ -32,6 +34,8 @@ const MAX_TRIES: usize = 8;
 pub struct Verifier {
     /// Our own first: nearly all tokens are.
     profiles: Vec<Profile>,
+    /// Whether tokens of our own are verified here: a checker may be for other issuers' alone.
+    own: bool,
     /// Revoked key ids of our own: no later JWKS brings them back (SEC-K3).
     removed: ArcSwap<HashSet<Box<str>>>,
     /// Told at each removal.
@@ -42,6 +46,10 @@ impl Verifier {
     /// # Errors
     /// [`SetupError`].
     pub fn new(own: OwnProfile, keys: OwnKeys, issuers: &[IssuerSettings]) -> Result<Self, SetupError> {
+        let own_keys = keys.are_given();
+        if !own_keys && issuers.is_empty() {
+            return Err(SetupError::NoKeys);
+        }
         let mut profiles = vec![Profile::own(own, keys)?];
         for settings in issuers {
             let named = |profile: &Profile| *profile.expected.issuer == *settings.issuer;
@@ -56,7 +64,7 @@ impl Verifier {
             }
             profiles.push(Profile::foreign(settings)?);
         }
-        Ok(Self { profiles, removed: ArcSwap::default(), removals: watch::Sender::new(()) })
+        Ok(Self { profiles, own: own_keys, removed: ArcSwap::default(), removals: watch::Sender::new(()) })
     }
 
     /// After the ring was reloaded.
@@ -76,6 +84,24 @@ impl Verifier {
     /// [`TokenError`].
     pub fn verify_even_if_expired(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
         self.verify_under(&self.profiles[..1], token, now, Expiry::Ignored)
+    }
+
+    /// The claims of a token that this process has just signed with its key `kid`: the same as [`Self::verify`] would read,
+    /// without asking the signature.
+    ///
+    /// # Errors
+    /// [`TokenError`], as for a token that came from outside.
+    pub fn claims_of(&self, minted: &AccessToken<'_>, kid: &Arc<str>, now: Timestamp) -> Result<Claims, TokenError> {
+        let own = &self.profiles[0];
+        if !self.may_try(own, Some(kid)) {
+            return Err(TokenError::UnknownKey);
+        }
+        match serde_json::to_value(minted) {
+            Ok(Value::Object(payload)) if minted.issuer == &*own.expected.issuer => {
+                own.expected.read_payload(Arc::clone(kid), payload, now, Expiry::Checked)
+            }
+            _ => Err(TokenError::Claim("iss")),
+        }
     }
 
     fn verify_under(
@@ -161,9 +187,11 @@ impl Verifier {
         while waiting.join_next().await.is_some() {}
     }
 
-    /// Whether our own keys are known. A foreign issuer that is away does not make us unready.
+    /// Whether our own keys are known, or any where there are none of ours: a foreign issuer that is away does not make us
+    /// unready.
     pub fn ready(&self) -> bool {
-        self.profiles[0].key_sets().any(|set| !set.is_empty())
+        let known = |profile: &Profile| profile.key_sets().any(|set| !set.is_empty());
+        if self.own { known(&self.profiles[0]) } else { self.profiles[1..].iter().any(known) }
     }
 
     /// Keeps the keys of issuers elsewhere fresh until it is told to stop. To be run once, beside the doors.

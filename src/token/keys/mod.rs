@@ -10,6 +10,7 @@ pub mod jwk;
 pub mod key_file;
 pub mod manifest;
 mod new_key;
+mod private;
 pub mod ring;
 pub mod rsa;
 pub mod set;

@@ -70,7 +70,8 @@ impl KeyRing {
                 files::write_private(dir, files::SECRET, fresh_secret_text().as_bytes())?;
             }
             if key_file::list(dir)?.is_empty() {
-                new_key::make(settings, Some(now), now)?;
+                // From the beginning of time: a node that shares the folder may have a clock that is behind (SEC-F11).
+                new_key::make(settings, Some(Timestamp(0)), now)?;
             }
             drop(lock);
         }

@@ -4,25 +4,25 @@
 //! the key (SEC-K6).
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jsonwebtoken::EncodingKey;
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use zeroize::Zeroizing;
 
 use crate::secret::{base64url, from_base64url, random_bytes};
 use crate::token::jws::MAX_KID;
+use crate::token::keys::private::PrivateKey;
 use crate::token::keys::verification::{MIN_SECRET, VerificationKey};
 use crate::token::keys::{Algorithm, KeyError, UnusableKey};
 
 pub struct SigningKey {
-    kid: String,
-    key: EncodingKey,
+    kid: Arc<str>,
+    private: PrivateKey,
     verification: VerificationKey,
 }
 
@@ -33,26 +33,17 @@ impl SigningKey {
     /// [`UnusableKey`] for anything but one sound Ed25519, P-256 or RSA key.
     pub fn from_pem(pem: &[u8], rsa: impl FnOnce(&str) -> Option<Algorithm>) -> Result<Self, UnusableKey> {
         let der = the_private_key(pem)?;
-        let (key, verification) = if let Ok(pair) = Ed25519KeyPair::from_pkcs8(&der) {
-            let x = pair.public_key().as_ref().try_into().map_err(|_| UnusableKey("not an Ed25519 key"))?;
-            (EncodingKey::from_ed_der(&der), VerificationKey::ed25519(x)?)
-        } else if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der) {
-            (EncodingKey::from_ec_der(&der), p256_half(pair.public_key().as_ref())?)
-        } else if RsaKeyPair::from_pkcs8(&der).is_ok() {
-            let key = EncodingKey::from_rsa_pem(pem).map_err(|_| UnusableKey("not an RSA key"))?;
-            // Which of the two RSA algorithms is meant matters only for what it may verify; the thumbprint has no `alg`.
-            let half = rsa_half(&key, Algorithm::RS256)?;
-            let kid = half.thumbprint().expect("an RSA key has a public half");
+        let private = PrivateKey::from_pkcs8(&der).ok_or_else(|| why_not(&der))?;
+        // Which of the two RSA algorithms is meant matters only for what it may verify; the thumbprint has no `alg`.
+        let mut verification = private.public_half(Algorithm::RS256)?;
+        let kid = verification.thumbprint().expect("these keys have a public half");
+        if verification.algorithm().is_rsa() {
             let algorithm = rsa(&kid)
                 .filter(|algorithm| algorithm.is_rsa())
                 .ok_or(UnusableKey("an RSA key, and nothing says whether it is for RS256 or PS256"))?;
-            let verification = rsa_half(&key, algorithm)?;
-            (key, verification)
-        } else {
-            return Err(why_not(&der));
-        };
-        let kid = verification.thumbprint().expect("these keys have a public half");
-        Ok(Self { kid, key, verification })
+            verification = private.public_half(algorithm)?;
+        }
+        Ok(Self { kid: kid.into(), private, verification })
     }
 
     /// An HS256 key from its file: base64url, surrounding blanks and padding left aside.
@@ -65,7 +56,7 @@ impl SigningKey {
         }
         let bytes = read_secret(text)?;
         let verification = VerificationKey::secret(&bytes)?;
-        Ok(Self { kid: kid.to_owned(), key: EncodingKey::from_secret(&bytes), verification })
+        Ok(Self { kid: kid.into(), private: PrivateKey::from_secret(&bytes), verification })
     }
 
     /// Makes a key; returns it with the text of its file.
@@ -103,6 +94,10 @@ impl SigningKey {
         &self.kid
     }
 
+    pub(in crate::token) const fn shared_kid(&self) -> &Arc<str> {
+        &self.kid
+    }
+
     pub const fn algorithm(&self) -> Algorithm {
         self.verification.algorithm()
     }
@@ -117,7 +112,8 @@ impl SigningKey {
 
     /// The signature over `signing_input`, in base64url. `None` where the library fails, as when memory runs out.
     pub fn sign(&self, signing_input: &str) -> Option<String> {
-        jsonwebtoken::crypto::sign(signing_input.as_bytes(), &self.key, self.algorithm().into()).ok()
+        let signature = self.private.sign(self.algorithm(), signing_input.as_bytes())?;
+        Some(base64url(&signature))
     }
 }
 
@@ -180,22 +176,6 @@ fn why_not(der: &[u8]) -> UnusableKey {
     } else {
         UnusableKey("neither an Ed25519, a P-256 nor an RSA key")
     }
-}
-
-fn p256_half(point: &[u8]) -> Result<VerificationKey, UnusableKey> {
-    let halves = point.strip_prefix(&[4]).and_then(|xy| xy.split_first_chunk());
-    let Some((x, y)) = halves.and_then(|(x, y)| Some((*x, <[u8; 32]>::try_from(y).ok()?))) else {
-        return Err(UnusableKey("not a P-256 key"));
-    };
-    VerificationKey::p256(x, y)
-}
-
-fn rsa_half(key: &EncodingKey, algorithm: Algorithm) -> Result<VerificationKey, UnusableKey> {
-    let broken = UnusableKey("an RSA key without a modulus");
-    let jwk = Jwk::from_encoding_key(key, algorithm.into()).map_err(|_| broken)?;
-    let AlgorithmParameters::RSA(parts) = jwk.algorithm else { return Err(broken) };
-    let (n, e) = (from_base64url(parts.n).ok_or(broken)?, from_base64url(parts.e).ok_or(broken)?);
-    VerificationKey::rsa(algorithm, &n, &e)
 }
 
 fn to_pem(der: &[u8]) -> Zeroizing<String> {
