@@ -49,7 +49,8 @@ impl Accounts {
 impl Admin<'_> {
     /// Users by address. At most [`MOST_LISTED`].
     pub async fn users(&self, page: &Page) -> Result<Vec<User>, AccountError> {
-        let page = Page { limit: page.limit.clamp(1, MOST_LISTED), ..page.clone() };
+        let search = page.search.as_ref().map(|part| part.to_lowercase());
+        let page = Page { limit: page.limit.clamp(1, MOST_LISTED), search, ..page.clone() };
         Ok(self.accounts.parts.users.list(&page).await?)
     }
 
@@ -145,7 +146,9 @@ impl Admin<'_> {
     /// Ends one session of anybody.
     pub async fn end_session(&self, sid: &str) -> Result<(), AccountError> {
         let sid: SessionId = sid.parse().map_err(|_| AccountError::NoSuchSession)?;
-        let was_live = self.accounts.parts.issuer.end_session(&sid, Cause::Admin, self.call).await?;
+        let issuer = &self.accounts.parts.issuer;
+        let whose = issuer.sessions().session(&sid).await?.map(|session| session.holder.subject);
+        let was_live = issuer.end_session(&sid, whose.as_deref(), Cause::Admin, self.call).await?;
         if was_live { Ok(()) } else { Err(AccountError::NoSuchSession) }
     }
 

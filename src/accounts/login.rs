@@ -78,7 +78,7 @@ impl Accounts {
         if same && same_roles {
             return Ok(pair);
         }
-        self.parts.issuer.end_session(&pair.sid, Cause::Admin, call).await?;
+        self.parts.issuer.end_session(&pair.sid, Some(user.id.as_str()), Cause::Admin, call).await?;
         Err(match now {
             Err(error) => error.into(),
             Ok(_) if same => AccountError::Changed,

@@ -38,7 +38,9 @@ impl Accounts {
         call.limited(self.parts.limits.sessions(caller.user.as_str()).await)?;
         let sid: SessionId = sid.parse().map_err(|_| AccountError::NoSuchSession)?;
         // An id begins with its subject's tag: another's is known without asking.
-        if sid.tag() != caller.sid.tag() || !self.parts.issuer.end_session(&sid, Cause::Logout, call).await? {
+        if sid.tag() != caller.sid.tag()
+            || !self.parts.issuer.end_session(&sid, Some(caller.user.as_str()), Cause::Logout, call).await?
+        {
             return Err(AccountError::NoSuchSession);
         }
         Ok(())
@@ -49,7 +51,9 @@ impl Accounts {
         let issuer = &self.parts.issuer;
         let mut ended = 0;
         for session in issuer.sessions().sessions_of(caller.sid.tag()).await? {
-            if session.sid != caller.sid && issuer.end_session(&session.sid, Cause::LogoutAll, call).await? {
+            if session.sid != caller.sid
+                && issuer.end_session(&session.sid, Some(caller.user.as_str()), Cause::LogoutAll, call).await?
+            {
                 ended += 1;
             }
         }

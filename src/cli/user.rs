@@ -224,8 +224,7 @@ impl Add {
 
 impl List {
     fn run(self) -> Outcome {
-        let page =
-            Page { after: None, limit: self.limit, search: self.search.as_ref().map(|part| part.to_lowercase()) };
+        let page = Page { after: None, limit: self.limit, search: self.search.clone() };
         let users = administrate(&self.config, async |admin| admin.users(&page).await.map_err(told))?;
         match self.output.output {
             Format::Json => terminal::print_json(&users.iter().map(as_json).collect())?,

@@ -69,10 +69,16 @@ impl Issuer {
         self.parts.verifier.verify_even_if_expired(bearer, self.parts.clock.now()).ok()?.sid
     }
 
-    /// Ends one session; `false` where none was live.
-    pub async fn end_session(&self, sid: &SessionId, cause: Cause, call: &Call) -> Result<bool, StateError> {
+    /// Ends one session, of this subject where it is known; `false` where none was live.
+    pub async fn end_session(
+        &self,
+        sid: &SessionId,
+        subject: Option<&str>,
+        cause: Cause,
+        call: &Call,
+    ) -> Result<bool, StateError> {
         let Written { done: was_live, confirmed } = self.parts.sessions.end(sid, cause).await?;
-        self.ended(sid, None, was_live, cause, &confirmed, call);
+        self.ended(sid, subject, was_live, cause, &confirmed, call);
         confirmed.map(|()| was_live)
     }
 

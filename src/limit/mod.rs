@@ -217,13 +217,12 @@ impl Limits {
     }
 
     async fn count(&self, key: &str, quota: Quota) -> Spent {
-        match self.counters.spend(key, quota).await {
-            Ok(spent) => spent,
-            Err(error) => {
-                tracing::debug!(%error, "limits are counted by this process alone");
-                self.local.spend(key, quota)
-            }
-        }
+        // Counted here in any case: else a store that fails now and then would allow its quota and ours.
+        let here = self.local.spend(key, quota);
+        self.counters.spend(key, quota).await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "limits are counted by this process alone");
+            here
+        })
     }
 }
 

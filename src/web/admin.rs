@@ -11,6 +11,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::accounts::AccountError;
+use crate::accounts::admin::MOST_LISTED;
 use crate::users::audit_tail::AuditLine;
 use crate::users::{Page, UserId};
 use crate::web::Desk;
@@ -153,7 +154,7 @@ pub(super) async fn users(
     let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let ListUsers { search, after, limit } = asked(query)?;
-    let page = Page { after, limit: limit.unwrap_or(USUAL_PAGE), search };
+    let page = Page { after, limit: page_of(limit)?, search };
     let users = admin.users(&page).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&UserList { users: users.iter().map(UserView::of).collect() }))
 }
@@ -318,7 +319,7 @@ pub(super) async fn audit(
     let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let ListEvents { user, before, limit } = asked(query)?;
-    let lines = admin.audit_tail(user.as_deref(), before, limit.unwrap_or(USUAL_PAGE)).await;
+    let lines = admin.audit_tail(user.as_deref(), before, page_of(limit)?).await;
     let lines = lines.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&EventList { events: lines.into_iter().map(event).collect() }))
 }
@@ -335,6 +336,12 @@ fn event(line: AuditLine) -> EventView {
         request_id: event.request_id,
         outcome: event.outcome,
     }
+}
+
+fn page_of(limit: Option<u32>) -> Result<u32, Problem> {
+    let limit = limit.unwrap_or(USUAL_PAGE);
+    let fits = (1..=MOST_LISTED).contains(&limit);
+    if fits { Ok(limit) } else { Err(Problem::malformed("`limit` is 1 to 1000.")) }
 }
 
 fn named(id: &str) -> Result<UserId, Problem> {
