@@ -323,7 +323,9 @@ fn healthcheck_fails_where_nothing_listens() {
 #[test]
 fn db_status_tells_scripts_too() {
     let home = Home::prepared();
-    assert_eq!(home.run(&["db", "status", "-o", "json"]).json(), serde_json::json!({ "up_to_date": true }));
+    let told = home.run(&["db", "status", "-o", "json"]).json();
+    assert_eq!((&told["engine"], &told["up_to_date"]), (&"SQLite".into(), &true.into()));
+    assert_eq!(told["schema"], told["known"]);
 }
 
 #[test]

@@ -244,16 +244,17 @@ pub(super) async fn touch(step: &mut Step, sid: &SessionId, at: Millis, idle: Du
     let at = at.min(step.now);
     let until = at.plus(idle);
     query(
-        "UPDATE state_session SET seen_at = ?, expires_at = CASE WHEN expires_at > ? THEN expires_at \
-         WHEN ends_at < ? THEN ends_at ELSE ? END WHERE sid = ? AND expires_at > ? AND seen_at <= ?",
+        "UPDATE state_session SET seen_at = CASE WHEN seen_at > ? THEN seen_at ELSE ? END, \
+         expires_at = CASE WHEN expires_at > ? THEN expires_at WHEN ends_at < ? THEN ends_at ELSE ? END \
+         WHERE sid = ? AND expires_at > ?",
     )
+    .bind(at)
     .bind(at)
     .bind(until)
     .bind(until)
     .bind(until)
     .bind(sid.to_string())
     .bind(step.now)
-    .bind(at)
     .run(&mut step.change)
     .await?;
     Ok(())
