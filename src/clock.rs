@@ -91,7 +91,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// As of the kernel's last tick, 1 to 10 ms ago: each check asks both, and so they take 5 ns each instead of 25.
+/// As of the kernel's last tick, 1 to 10 ms ago: each check asks both, and these are plain loads.
 #[cfg(target_os = "linux")]
 impl Clock for SystemClock {
     fn now_millis(&self) -> Millis {

@@ -1,18 +1,20 @@
 //! Every counter and histogram by name. Takes plain labels and knows no room; labels are bounded (SEC-G4).
 
+pub mod by_thread;
+
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
+
+use crate::metrics::by_thread::{Counters, Histograms};
 
 /// All metrics of one process. Made once in `app`, shared by reference.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    pub check_requests: IntCounterVec,
-    pub check_duration: HistogramVec,
-    pub cache_requests: IntCounterVec,
     pub cache_entries: IntGauge,
     pub revocation_staleness: Gauge,
     pub state_up: IntGauge,
@@ -69,22 +71,6 @@ impl Metrics {
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(Self {
-            check_requests: counter(
-                "check_requests_total",
-                "Checks answered, by door, decision (allow or deny) and reason (ok or why not).",
-                &["gate", "decision", "reason"],
-            )?,
-            check_duration: histogram(
-                "check_duration_seconds",
-                "From the request head to the decision.",
-                &["gate"],
-                &CHECK_BUCKETS,
-            )?,
-            cache_requests: counter(
-                "cache_requests_total",
-                "Look-ups of the identity cache: hit, miss, stale (asked the store again) or outage (answered while the store was away).",
-                &["result"],
-            )?,
             cache_entries: int_gauge("cache_entries", "Identities in the cache.")?,
             revocation_staleness: gauge(
                 "revocation_staleness_seconds",
@@ -117,6 +103,32 @@ impl Metrics {
             store_clock_skew: gauge("store_clock_skew_seconds", "How far the token store's clock is ahead of ours.")?,
             registry,
         })
+    }
+
+    /// Counts checks, a series for each of these: door, decision (allow or deny), reason (ok or why not). To be called once.
+    pub fn check_requests(&self, series: &[&[&str]]) -> Counters {
+        let help = "Checks answered, by door, decision (allow or deny) and reason (ok or why not).";
+        let made = Counters::new("doorward_check_requests_total", help, &["gate", "decision", "reason"], series);
+        self.registered(made)
+    }
+
+    /// Times checks, a series for each door. To be called once.
+    pub fn check_duration(&self, doors: &[&[&str]]) -> Histograms {
+        let help = "From the request head to the decision.";
+        let made = Histograms::new("doorward_check_duration_seconds", help, &["gate"], doors, &CHECK_BUCKETS);
+        self.registered(made)
+    }
+
+    /// Counts look-ups of the identity cache, a series for each result. To be called once.
+    pub fn cache_requests(&self, results: &[&[&str]]) -> Counters {
+        let help = "Look-ups of the identity cache: hit, miss, stale (asked the store again) or outage (answered while the store was away).";
+        self.registered(Counters::new("doorward_cache_requests_total", help, &["result"], results))
+    }
+
+    fn registered<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+        let made = made.expect("its name and labels are good ones");
+        self.registry.register(Box::new(made.clone())).expect("every metric is registered once");
+        made
     }
 
     /// Shows the ring's keys and no others; called again after each change of the ring.

@@ -1,5 +1,5 @@
-//! A soak: users that log in, are checked, refresh and log out on two nodes of one Redis, while Redis is killed and frozen,
-//! configurations are reloaded and keys rotated. No answer may be wrong, and memory, descriptors and threads stay flat.
+//! A soak: users that log in, are checked, refresh and log out on two nodes of one Redis, while Redis is killed, frozen
+//! and cut off, configurations are reloaded and keys rotated. No answer may be wrong, and memory, descriptors and threads stay flat.
 //!
 //!     ./soak 20        twenty minutes, on the release build
 //!
@@ -17,14 +17,16 @@ use faults::Faults;
 use harness::doorward::Doorward;
 use harness::history::Terms;
 use harness::redis::RedisServer;
+use harness::relay::Relay;
 use harness::users::Users;
 use samples::Samples;
 use serde_json::json;
 
 const USERS: usize = 8;
 
-/// Two nodes of both roles, on one Redis and one folder of keys. Bounds are short, so that each is met often.
-fn nodes(redis: &RedisServer, keys: &std::path::Path) -> [Doorward; 2] {
+/// Two nodes of both roles, on one Redis and one folder of keys, the second behind a relay. Bounds are short, so that each is
+/// met often.
+fn nodes(redis: &RedisServer, relay: &Relay, keys: &std::path::Path) -> [Doorward; 2] {
     let config = json!({
         "state": {"url": redis.url()},
         "keys": {"dir": keys.join("keys")},
@@ -32,7 +34,9 @@ fn nodes(redis: &RedisServer, keys: &std::path::Path) -> [Doorward; 2] {
         "check": {"cache": {"max_staleness": "1s", "max_staleness_on_error": "3s"}},
         "auth": {"access_lifetime": "1m", "refresh_grace": format!("{}s", GRACE.as_secs()), "max_sessions_per_user": 0},
     });
-    [Doorward::start(config.clone()), Doorward::start(config)]
+    let mut behind = config.clone();
+    behind["state"]["url"] = redis.url_by(relay.address).into();
+    [Doorward::start(config), Doorward::start(behind)]
 }
 
 /// From a logout's answer until no node may let its token pass: the longest that a node trusts its cache, and a second for
@@ -52,14 +56,15 @@ fn under_load_and_faults_no_answer_is_wrong_and_nothing_grows() {
     let span = minutes.map_or(Duration::from_secs(20), |minutes| Duration::from_secs_f64(60.0 * minutes));
     let mut redis = RedisServer::start();
     let keys = tempfile::tempdir().expect("a folder");
-    let nodes = nodes(&redis, keys.path());
+    let relay = Relay::to(redis.address());
+    let nodes = nodes(&redis, &relay, keys.path());
 
     let users = Users::start(USERS, &nodes, Terms { bound: BOUND, grace: GRACE, forgets: false });
     let mut samples = Samples::of(&nodes, span);
     let mut faults = Faults::default();
     let end = Instant::now() + span;
     while Instant::now() < end {
-        faults.next(&mut redis, &nodes);
+        faults.next(&mut redis, &relay, &nodes);
         samples.take_when_due(users.tally());
         std::thread::sleep(Duration::from_millis(200).min(end.saturating_duration_since(Instant::now())));
     }

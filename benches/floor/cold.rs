@@ -24,7 +24,7 @@ use crate::load::{Address, redis};
 
 enum Key {
     EdDsa(UnparsedPublicKey<Vec<u8>>),
-    Hs256(hmac::Key),
+    Hs256(Box<hmac::Key>),
 }
 
 /// `ALGORITHM KEY REDIS-PORT HEADER…`, the key in base64url.
@@ -32,7 +32,7 @@ pub(super) async fn serve(at: &Address, args: &[String]) {
     let [algorithm, key, port, lines @ ..] = args else { panic!("a cold floor needs a key and a Redis") };
     let key = BASE64_URL_SAFE_NO_PAD.decode(key).expect("base64url");
     let key = Arc::new(match algorithm.as_str() {
-        "HS256" => Key::Hs256(hmac::Key::new(hmac::HMAC_SHA256, &key)),
+        "HS256" => Key::Hs256(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &key))),
         _ => Key::EdDsa(UnparsedPublicKey::new(&ED25519, key)),
     });
     let store = Store::open(port.parse().expect("a port")).await;

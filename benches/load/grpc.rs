@@ -151,7 +151,7 @@ impl Line {
                 self.answers[stream].extend_from_slice(&self.buffer[payload.clone()]);
                 self.unread_told += payload.len() as u32;
                 if self.unread_told > TOLD_EVERY {
-                    self.reply(|out, told| put_window(out, told))?;
+                    self.reply(put_window)?;
                 }
             }
             frame::SETTINGS if flags & frame::ACK == 0 => {

@@ -14,6 +14,7 @@ use crate::check::activity::Activity;
 use crate::check::checker::{self, Checker};
 use crate::check::follower::Follower;
 use crate::check::headers::HeaderPlan;
+use crate::check::minted::EndsOnly;
 use crate::check::policy::Policy;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role};
@@ -28,7 +29,7 @@ use crate::listen::routed;
 use crate::listen::serve::{Drained, serve, serve_on};
 use crate::metrics::Metrics;
 use crate::ops;
-use crate::state::Lookups;
+use crate::state::{Hears, Lookups};
 use crate::token::jwt::{OwnKeys, Verifier};
 use crate::token::keys::KeyRing;
 use crate::token::remote::source::SourceView;
@@ -125,12 +126,15 @@ impl Running {
         let mut session_plane = None;
         if let (Some(listener), Some(ring)) = (bound.public, ring) {
             let address = listener.tcp_addr().map(|addr| addr.ip());
+            let hears: Arc<dyn Hears> =
+                if role == Role::All { checker.clone() } else { Arc::new(EndsOnly(checker.clone())) };
             let made = SessionPlane::make(Making {
                 config,
                 ground: &ground,
                 store: &store,
                 verifier,
                 checker: &checker,
+                hears,
                 ring,
                 address,
                 dev,

@@ -21,6 +21,7 @@ use crate::issue::record::Records;
 use crate::issue::trusted::TrustedCallers;
 use crate::issue::{self, Issuer};
 use crate::limit::Limits;
+use crate::state::Hears;
 use crate::token::jwt::{Signer, Verifier};
 use crate::token::keys::KeyRing;
 use crate::token::refresh::RefreshToken;
@@ -43,6 +44,8 @@ pub(super) struct Making<'a> {
     pub store: &'a Store,
     pub verifier: Arc<Verifier>,
     pub checker: &'a Arc<Checker>,
+    /// Who of the check plane hears of ends, and of what is minted.
+    pub hears: Arc<dyn Hears>,
     pub ring: Arc<KeyRing>,
     pub address: Option<IpAddr>,
     pub dev: bool,
@@ -52,7 +55,7 @@ pub(super) struct Making<'a> {
 
 impl SessionPlane {
     pub(super) async fn make(making: Making<'_>) -> Result<Self> {
-        let Making { config, ground, store, verifier, checker, ring, address, dev, working } = making;
+        let Making { config, ground, store, verifier, checker, hears, ring, address, dev, working } = making;
         let callers = trusted_callers(config, address, dev)?;
         let users = store.users.clone().context("users.url: a session plane needs the users' database")?;
         let (records, writer) = Records::new(users.clone(), users.clone());
@@ -67,7 +70,7 @@ impl SessionPlane {
             verifier: verifier.clone(),
             refresh_key,
             clock: Arc::clone(&ground.clock),
-            hears: Some(checker.clone()),
+            hears: Some(hears),
             metrics: Arc::clone(&ground.metrics),
             settings: config.auth.clone(),
         }));

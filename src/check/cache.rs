@@ -100,7 +100,7 @@ impl Known {
 }
 
 /// Seconds between two uses of an identity that moka hears of.
-const TELL_EVERY: u32 = 10;
+const TELL_EVERY: u32 = 60;
 
 /// Identities by their tokens' digests.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ pub struct Flights<T> {
 type Shard<T> = HashMap<Digest, Arc<OnceCell<T>>>;
 
 const SHARDS: usize = 32;
-/// Lookups at once. Each is some 60 µs of work, so a core is through with all of them within the 100 ms that the store has;
+/// Lookups at once. Each is some 50 µs of work, so a core is through with all of them within the 100 ms that the store has;
 /// were there more, all of them would be given up in the end, and the work be for nothing.
 const MOST: usize = 1024;
 

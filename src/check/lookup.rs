@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use prometheus::IntCounter;
 use tokio::time::timeout;
 
 use crate::check::Denial;
@@ -18,6 +17,7 @@ use crate::check::headers::HeaderPlan;
 use crate::check::seen::Seen;
 use crate::clock::{Clock, Timestamp};
 use crate::metrics::Metrics;
+use crate::metrics::by_thread::Counters;
 use crate::secret::Digest;
 use crate::state::{Lookups, Question, Standing};
 use crate::token::jwt::Verifier;
@@ -31,6 +31,12 @@ const STORE_BUDGET: Duration = Duration::from_millis(150);
 const WAIT: Duration = Duration::from_millis(300);
 /// How often a lookup is begun anew because something ended it on its way.
 const TRIES: usize = 3;
+
+/// How a look-up ended: the series of its counter.
+const HIT: usize = 0;
+const MISS: usize = 1;
+const STALE: usize = 2;
+const OUTAGE: usize = 3;
 
 /// Who can tell a true token: the real verifier, or in unit tests one that says what they need.
 #[async_trait]
@@ -99,10 +105,7 @@ pub(super) struct Lookup {
     breaker: Breaker,
     max_staleness: Duration,
     max_staleness_on_error: Duration,
-    hits: IntCounter,
-    misses: IntCounter,
-    stale: IntCounter,
-    outage: IntCounter,
+    results: Counters,
 }
 
 impl Lookup {
@@ -114,7 +117,6 @@ impl Lookup {
         settings: &Settings,
         metrics: &Metrics,
     ) -> Self {
-        let counter = |result| metrics.cache_requests.with_label_values(&[result]);
         Self {
             cache: Cache::new(settings, clock.clone()),
             freshness: Freshness::default(),
@@ -127,10 +129,7 @@ impl Lookup {
             breaker: Breaker::default(),
             max_staleness: settings.max_staleness.0,
             max_staleness_on_error: settings.max_staleness_on_error.0,
-            hits: counter("hit"),
-            misses: counter("miss"),
-            stale: counter("stale"),
-            outage: counter("outage"),
+            results: metrics.cache_requests(&[&["hit"], &["miss"], &["stale"], &["outage"]]),
         }
     }
 
@@ -156,7 +155,7 @@ impl Lookup {
         if staleness > self.max_staleness || self.max_staleness.is_zero() {
             return Glance::Ask { token: digest, earlier: Some(known) };
         }
-        self.hits.inc();
+        self.results.inc(HIT);
         self.seen.note(&known.cell, now);
         Glance::Known(known)
     }
@@ -171,7 +170,7 @@ impl Lookup {
         for _ in 0..TRIES {
             match timeout(WAIT, self.flights.join(token, self.learn(text, token))).await {
                 Ok(Some(Ok(known))) if self.cache.is_live(&known) => {
-                    if earlier.is_some() { &self.stale } else { &self.misses }.inc();
+                    self.results.inc(if earlier.is_some() { STALE } else { MISS });
                     self.seen.note(&known.cell, self.clock.now_millis());
                     return Ok(known);
                 }
@@ -179,7 +178,7 @@ impl Lookup {
                 Ok(Some(Ok(_))) => {}
                 Ok(Some(Err(Denial::Unavailable)) | None) | Err(_) => return self.remember(earlier),
                 Ok(Some(Err(denial))) => {
-                    self.misses.inc();
+                    self.results.inc(MISS);
                     return Err(denial);
                 }
             }
@@ -200,7 +199,7 @@ impl Lookup {
         {
             Err(Denial::Unavailable)
         } else {
-            self.outage.inc();
+            self.results.inc(OUTAGE);
             self.seen.note(&known.cell, now);
             Ok(known)
         }

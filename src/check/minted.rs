@@ -9,12 +9,24 @@ use std::time::Duration;
 
 use crate::check::cache::{Era, Known};
 use crate::check::cell::Cell;
+use crate::check::checker::Checker;
 use crate::check::headers::HeaderPlan;
 use crate::check::lookup::Lookup;
 use crate::clock::Millis;
 use crate::secret::Digest;
-use crate::state::Expects;
+use crate::state::{Entry, Expects, Hears};
 use crate::token::{Claims, SessionId};
+
+/// The checker of an issuer that has no check doors: it serves `/authenticate` alone, where few tokens are ever shown, so it
+/// hears what ends and leaves the rest.
+#[derive(Debug)]
+pub struct EndsOnly(pub Arc<Checker>);
+
+impl Hears for EndsOnly {
+    fn hear(&self, entry: &Entry) {
+        self.0.hear(entry);
+    }
+}
 
 pub(super) struct Minted<'l> {
     lookup: &'l Lookup,
@@ -56,7 +68,6 @@ mod tests {
     use crate::check::identity::HeaderSettings;
     use crate::check::policy::Policy;
     use crate::check::testing::{Bench, claims, get};
-    use crate::state::{Entry, Hears};
 
     const IDLE: Duration = Duration::from_secs(60);
     const ENDS: Millis = Millis(u64::MAX);
@@ -96,6 +107,13 @@ mod tests {
             mint(&bench, &token, |claims| bench.checker.hear(&end(claims)));
             assert_eq!(known(&bench, &token), None, "{n}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_issuer_without_check_doors_keeps_nothing_of_what_it_mints() {
+        let bench = Bench::new(&[]);
+        let issuer = EndsOnly(bench.checker.clone());
+        assert!(issuer.expect(&claims("alice").sid.expect("own")).is_none());
     }
 
     // SEC-S1

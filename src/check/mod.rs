@@ -15,7 +15,7 @@ pub mod headers;
 pub mod host;
 pub mod identity;
 pub mod lookup;
-mod minted;
+pub mod minted;
 pub mod path;
 pub mod policy;
 pub mod requirement;

@@ -59,19 +59,19 @@ async fn sqlite(url: &str, most: u32) -> Result<sqlx::SqlitePool, DatabaseError>
         // NORMAL loses the last commits in a power cut under WAL: a logout that was answered 2xx would come back to life.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(WAIT / 2);
-    // SQLite ends a transaction by itself where the disk is full; sqlx then counts one that is not there, and the connection
-    // would refuse all later ones. It is given up instead.
-    let mut pool = SqlitePoolOptions::new().acquire_timeout(WAIT).after_release(|connection, _| {
-        let clean = !connection.is_in_transaction();
-        Box::pin(async move { Ok(clean) })
-    });
+    let mut pool = SqlitePoolOptions::new().acquire_timeout(WAIT);
     if in_memory {
         // The data lives as long as a connection does: so one that is never given up. SQLite's shared cache would allow
         // more, but locks whole tables against readers.
         pool = pool.max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
     } else {
         keep_to_ourselves(options.get_filename());
-        pool = pool.max_connections(most);
+        // SQLite ends a transaction by itself where the disk is full; sqlx then counts one that is not there, and the
+        // connection would refuse all later ones. It is given up instead.
+        pool = pool.max_connections(most).after_release(|connection, _| {
+            let clean = !connection.is_in_transaction();
+            Box::pin(async move { Ok(clean) })
+        });
     }
     pool.connect_with(options).await.map_err(DatabaseError::Open)
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sqlx::pool::PoolConnection;
 use sqlx::{Error, MySql, Postgres, Sqlite, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -62,9 +63,16 @@ impl Database {
                 let change = pool.begin_with("BEGIN IMMEDIATE").await?;
                 Change::Sqlite { change, begun: self.machine_time(), _turn }
             }
-            Pool::Postgres(pool) => Change::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?),
+            Pool::Postgres(pool) => {
+                let pool = pool.clone();
+                let begin = async move { pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await };
+                Change::Postgres(to_its_end(begin).await?)
+            }
             // Each connection was told its isolation level when it was opened.
-            Pool::MySql(pool) => Change::MySql(pool.begin().await?),
+            Pool::MySql(pool) => {
+                let pool = pool.clone();
+                Change::MySql(to_its_end(async move { pool.begin().await }).await?)
+            }
         })
     }
 
@@ -125,6 +133,20 @@ impl Change {
             Self::Postgres(_) | Self::MySql(_) => moment(query("SELECT {now}").one(self).await?),
         }
     }
+}
+
+/// A connection of a server's pool.
+pub(super) async fn acquire<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Result<PoolConnection<D>, Error> {
+    let pool = pool.clone();
+    to_its_end(async move { pool.acquire().await }).await
+}
+
+/// Goes on where its caller gives up: a connection that takes longer to be made than a call may wait would otherwise never be
+/// made. What comes too late is the pool's.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.unwrap_or(Err(Error::PoolClosed))
 }
 
 fn moment((millis,): (i64,)) -> Result<Millis, Error> {

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, AssertSqlSafe, Database as SqlxDatabase, Encode, Error, FromRow, MySql, Postgres, Sqlite, Type};
 
 use super::engine::Engine;
-use super::handle::{Change, Database, Pool};
+use super::handle::{Change, Database, Pool, acquire};
 use crate::clock::Millis;
 
 /// What a row can be read into.
@@ -106,11 +106,13 @@ macro_rules! on_each_engine {
                         $run
                     }
                     Pool::Postgres(pool) => {
-                        let ($sqlx, $connection) = ($query.on::<Postgres>(Engine::Postgres, now)?, pool);
+                        let mut held = acquire(pool).await?;
+                        let ($sqlx, $connection) = ($query.on::<Postgres>(Engine::Postgres, now)?, &mut *held);
                         $run
                     }
                     Pool::MySql(pool) => {
-                        let ($sqlx, $connection) = ($query.on::<MySql>(Engine::MySql, now)?, pool);
+                        let mut held = acquire(pool).await?;
+                        let ($sqlx, $connection) = ($query.on::<MySql>(Engine::MySql, now)?, &mut *held);
                         $run
                     }
                 }

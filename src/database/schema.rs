@@ -2,8 +2,10 @@
 //! mind (expand); what nobody uses any more goes a version later (contract). So nodes of two versions can share a database
 //! while they are replaced.
 
-use sqlx::MySqlPool;
+use std::pin::Pin;
+
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{Connection, MySqlConnection, MySqlPool};
 
 use super::DatabaseError;
 use super::engine::Engine;
@@ -49,29 +51,28 @@ pub(super) async fn check(database: &Database, migrate: bool) -> Result<(), Data
         return Err(DatabaseError::Older { found, known });
     }
     // Several nodes may start at once: the migrator locks the others out meanwhile.
-    let run = match database.pool() {
-        Pool::Sqlite(pool) => SQLITE.run(pool).await,
-        Pool::Postgres(pool) => POSTGRES.run(pool).await,
-        Pool::MySql(pool) => run_on_mysql(pool).await,
+    let run: Pin<Box<dyn Future<Output = Result<(), MigrateError>> + Send + '_>> = match database.pool() {
+        Pool::Sqlite(pool) => Box::pin(SQLITE.run(pool)),
+        Pool::Postgres(pool) => Box::pin(POSTGRES.run(pool)),
+        Pool::MySql(pool) => Box::pin(run_on_mysql(pool)),
     };
-    run.map_err(|error| match error {
+    run.await.map_err(|error| match error {
         MigrateError::Dirty(version) => DatabaseError::HalfDone(version),
         error => DatabaseError::Migrate(error),
     })
 }
 
-/// The migrator's own lock waits for ever in MySQL, and not at all in MariaDB.
+/// The migrator's own lock waits for ever in MySQL, and not at all in MariaDB. This one is of a connection beside the pool, which
+/// may have one only, and ends with that.
 async fn run_on_mysql(pool: &MySqlPool) -> Result<(), MigrateError> {
-    let mut connection = pool.acquire().await?;
-    let (got,): (Option<i64>,) = sqlx::query_as("SELECT GET_LOCK(CONCAT('doorward ', SHA1(DATABASE())), 60)")
-        .fetch_one(&mut *connection)
-        .await?;
+    let mut guard = MySqlConnection::connect_with(&pool.connect_options()).await?;
+    let lock = sqlx::query_as("SELECT GET_LOCK(CONCAT('doorward ', SHA1(DATABASE())), 60)");
+    let (got,): (Option<i64>,) = lock.fetch_one(&mut guard).await?;
     if got != Some(1) {
         return Err(sqlx::Error::PoolTimedOut.into());
     }
-    let run = MYSQL.run(&mut *connection).await;
-    // The lock is the connection's: closed, it has none.
-    connection.close().await?;
+    let run = MYSQL.run(pool).await;
+    guard.close().await?;
     run
 }
 

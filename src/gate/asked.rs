@@ -32,33 +32,55 @@ pub(super) struct Asked<'a> {
     /// Raw path and query.
     pub(super) target: &'a str,
     pub(super) route: Option<&'a str>,
-    /// The host with the port that the browser sees, to send it back there: NGINX's `$host` has no port. Never another
-    /// host than the one decided on.
-    pub(super) shown_host: &'a str,
-    /// `http` or `https`, to tell a browser where it was; no decision asks it.
-    pub(super) scheme: Option<&'a str>,
+    /// To tell a browser where it was; no decision asks it.
+    pub(super) page: Page<'a>,
+}
+
+/// How the browser sees the place, as far as a proxy tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Page<'a> {
+    /// By its scheme, if at all.
+    Scheme(&'a str),
+    /// By a trusted proxy's headers, read when they are asked for: few checks end in a redirect.
+    Hints(&'a HeaderMap),
 }
 
 impl<'a> Asked<'a> {
     /// `None` unless all parts are there.
     pub(super) fn new(method: &'a str, host: &'a str, target: &'a str) -> Option<Self> {
         let whole = !method.is_empty() && !host.is_empty() && target.starts_with('/');
-        whole.then_some(Self { method, host, target, route: None, shown_host: host, scheme: None })
+        whole.then_some(Self { method, host, target, route: None, page: Page::Scheme("") })
     }
 
     /// Adds what a trusted proxy tells besides: route, port and scheme. `None` where the route is told twice.
     pub(super) fn with_hints(self, headers: &'a HeaderMap) -> Option<Self> {
-        let route = match headers.get(&X_DOORWARD_ROUTE) {
-            None => None,
-            Some(value) if value.is_empty() => None,
-            Some(_) => Some(only(headers, &X_DOORWARD_ROUTE)?),
+        let mut routes = headers.get_all(&X_DOORWARD_ROUTE).iter();
+        let route = match (routes.next(), routes.next()) {
+            (None, _) => None,
+            (Some(route), _) if route.is_empty() => None,
+            (Some(route), None) => Some(route.to_str().ok()?),
+            (Some(_), Some(_)) => return None,
         };
-        let scheme = only(headers, &X_FORWARDED_PROTO).filter(|scheme| ["http", "https"].contains(scheme));
-        let shown = only(headers, &X_FORWARDED_HOST).filter(|shown| {
-            let same = host::canonical(shown).zip(host::canonical(self.host));
-            same.is_some_and(|(shown, own)| shown == own)
-        });
-        Some(Self { route, shown_host: shown.unwrap_or(self.host), scheme, ..self })
+        Some(Self { route, page: Page::Hints(headers), ..self })
+    }
+
+    /// `http` or `https`, where it is known.
+    pub(super) fn scheme(&self) -> Option<&'a str> {
+        let told = match self.page {
+            Page::Scheme(scheme) => Some(scheme),
+            Page::Hints(headers) => only(headers, &X_FORWARDED_PROTO),
+        };
+        told.filter(|scheme| ["http", "https"].contains(scheme))
+    }
+
+    /// The host with the port that the browser sees, to send it back there: NGINX's `$host` has no port. Never another
+    /// host than the one decided on.
+    pub(super) fn shown_host(&self) -> &'a str {
+        let Page::Hints(headers) = self.page else { return self.host };
+        let same = |shown: &&str| {
+            host::canonical(shown).zip(host::canonical(self.host)).is_some_and(|(shown, own)| shown == own)
+        };
+        only(headers, &X_FORWARDED_HOST).filter(same).unwrap_or(self.host)
     }
 }
 
@@ -74,9 +96,9 @@ pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
 /// The check's own host: one `Host` line, or HTTP/2's `:authority`; both only if they agree.
 pub(super) fn own_host<'a>(head: &Head<'a>) -> Option<&'a str> {
     let authority = head.uri.authority().map(http::uri::Authority::as_str);
-    match (authority, head.headers.contains_key(HOST)) {
-        (Some(authority), false) => Some(authority),
-        (authority, _) => only(head.headers, &HOST).filter(|host| authority.is_none_or(|it| it == *host)),
+    match authority {
+        Some(authority) if !head.headers.contains_key(HOST) => Some(authority),
+        authority => only(head.headers, &HOST).filter(|host| authority.is_none_or(|it| it == *host)),
     }
 }
 

@@ -40,7 +40,7 @@ impl SignIn {
         if denial.kind() != Kind::Unauthenticated || !page || !wants_html(headers, or_silent) {
             return None;
         }
-        let back = asked.scheme.map(|scheme| encoded(&format!("{scheme}://{}{}", asked.shown_host, asked.target)));
+        let back = asked.scheme().map(|scheme| encoded(&format!("{scheme}://{}{}", asked.shown_host(), asked.target)));
         match back.filter(|back| back.len() <= LONGEST_RETURN) {
             None => Some(self.bare.clone()),
             Some(back) => {
@@ -73,9 +73,11 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::asked::Page;
 
     fn location(url: &str, target: &str, scheme: Option<&'static str>, accept: Option<&str>) -> Option<String> {
-        let asked = Asked { scheme, ..Asked::new("GET", "app.example", target).unwrap() };
+        let page = Page::Scheme(scheme.unwrap_or_default());
+        let asked = Asked { page, ..Asked::new("GET", "app.example", target).unwrap() };
         let mut headers = HeaderMap::new();
         if let Some(accept) = accept {
             headers.insert(ACCEPT, accept.parse().unwrap());

@@ -1,13 +1,12 @@
-//! Counts and times the checks, by door. The counters are looked up once: a check only adds to them.
+//! Counts and times the checks, by door.
 
 use std::time::Instant;
-
-use prometheus::{Histogram, IntCounter};
 
 use crate::check::{Decision, Denial};
 use crate::fault::Fault;
 use crate::gate::Door;
 use crate::metrics::Metrics;
+use crate::metrics::by_thread::{Counters, Histograms};
 
 pub(super) const DENIALS: [Denial; 6] = [
     Denial::NoToken,
@@ -18,43 +17,41 @@ pub(super) const DENIALS: [Denial; 6] = [
     Denial::Unavailable,
 ];
 
-#[derive(Debug)]
-pub(super) struct Tally([OfDoor; 4]);
+/// The doors in the order of their numbers.
+const DOORS: [Door; 4] = [Door::Nginx, Door::Forward, Door::EnvoyHttp, Door::EnvoyGrpc];
+/// The ways in which a check of one door ends: allowed, or one of the denials.
+const ENDS: usize = 1 + DENIALS.len();
 
 #[derive(Debug)]
-struct OfDoor {
-    allowed: IntCounter,
-    denied: [IntCounter; DENIALS.len()],
-    duration: Histogram,
+pub(super) struct Tally {
+    requests: Counters,
+    duration: Histograms,
 }
 
 impl Tally {
     pub(super) fn new(metrics: &Metrics) -> Self {
-        Self([Door::Nginx, Door::Forward, Door::EnvoyHttp, Door::EnvoyGrpc].map(|door| {
-            let name = name(door);
-            OfDoor {
-                allowed: metrics.check_requests.with_label_values(&[name, "allow", "ok"]),
-                denied: DENIALS.map(|denial| metrics.check_requests.with_label_values(&[name, "deny", denial.code()])),
-                duration: metrics.check_duration.with_label_values(&[name]),
-            }
-        }))
+        let ends = |door| {
+            let denied = DENIALS.iter().map(move |denial| [name(door), "deny", denial.code()]);
+            std::iter::once([name(door), "allow", "ok"]).chain(denied)
+        };
+        let requests: Vec<_> = DOORS.into_iter().flat_map(ends).collect();
+        let requests: Vec<&[&str]> = requests.iter().map(<[_; 3]>::as_slice).collect();
+        let doors = DOORS.map(|door| [name(door)]);
+        let doors = doors.each_ref().map(<[_; 1]>::as_slice);
+        Self { requests: metrics.check_requests(&requests), duration: metrics.check_duration(&doors) }
     }
 
     pub(super) fn count(&self, door: Door, decision: &Decision, began: Instant) {
-        let (of_door, took) = (&self.0[door as usize], began.elapsed());
-        of_door.duration.observe(took.as_secs_f64());
-        let reason = match decision {
-            Decision::Allow(_) => {
-                of_door.allowed.inc();
-                "ok"
-            }
+        let took = began.elapsed();
+        let (end, reason) = match decision {
+            Decision::Allow(_) => (0, "ok"),
             Decision::Deny(denial) => {
-                if let Some(at) = DENIALS.iter().position(|known| known == denial) {
-                    of_door.denied[at].inc();
-                }
-                denial.code()
+                let index = DENIALS.iter().position(|known| known == denial).expect("all denials are listed");
+                (1 + index, denial.code())
             }
         };
+        self.requests.inc(door as usize * ENDS + end);
+        self.duration.observe(door as usize, took);
         tracing::debug!(gate = name(door), reason, micros = took.as_micros() as u64, "check");
     }
 }

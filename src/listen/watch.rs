@@ -1,8 +1,8 @@
 //! The watch over the connections of one listener: it looks at all their pulses together, several times within the shortest
 //! limit, and orders the slow, silent and idle ones to end (SEC-D2). `serve` owns it.
 //!
-//! A timer and two cancellation tokens in each connection did the same, and took 0.7 µs of each check: they were polled,
-//! behind locks that all connections shared, whenever a request came.
+//! A timer and two cancellation tokens in each connection would do the same, but they are polled whenever a request comes,
+//! the tokens behind locks that all connections share.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

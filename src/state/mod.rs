@@ -190,7 +190,8 @@ pub enum Question {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Own token: the session lives. `idle_left` is how long it lives without activity, `ends` its absolute end.
+    /// Own token: the session lives. `idle_left` is how long it lives without activity, `ends` its absolute end where the
+    /// store has that at hand: no token of ours outlives it (SEC-R10).
     /// Foreign token: `idle_left` and `ends` are `None`.
     Live { idle_left: Option<Duration>, ends: Option<Millis> },
     /// Denied, or its session has ended or was never known (SEC-T20).

@@ -1,11 +1,13 @@
 //! How a process ends and comes back. N1, N2.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::harness::doorward::Doorward;
 use crate::harness::http::Request;
 use crate::harness::wait::wait_for;
-use crate::scene::{Scene, TERMS, goes_on, redis};
+use crate::scene::{SLACK, Scene, TERMS, goes_on, redis};
 
 // SEC-N2
 #[test]
@@ -57,4 +59,27 @@ fn a_node_that_ends_and_comes_back_while_users_ask_it_disturbs_no_session() {
         goes_on(&users);
     }
     users.judge();
+}
+
+// SEC-R10: what was noted and not yet written is lost with the process, and no more than that.
+#[test]
+fn a_crash_loses_at_most_one_interval_of_activity() {
+    let Some(server) = redis() else { return };
+    let often = json!({
+        "auth": {"auto_logout": "10s", "access_lifetime": "1m"},
+        "check": {"cache": {"activity_interval": "1s"}},
+    });
+    let mut scene = Scene::with(&[&server.url()], often);
+    let pair = scene.nodes[0].login("alice");
+    let key = server.cli(&["KEYS", "dw:{*}:s:*"]);
+    let until = Instant::now() + Duration::from_secs(4); // long enough to be in use
+    while Instant::now() < until {
+        assert_eq!(scene.nodes[0].check(&pair.access).status, 200);
+    }
+    scene.nodes[0].process.kill();
+    let left: u64 = server.cli(&["PTTL", &key]).parse().expect("a time to live");
+    let slack = u64::try_from(SLACK.as_millis()).expect("short");
+    assert!((9_000 - slack..=10_000).contains(&left), "{left} ms are left");
+    scene.nodes[0].start_again();
+    assert_eq!(scene.nodes[0].check(&pair.access).status, 200);
 }

@@ -88,6 +88,24 @@ fn while_redis_is_frozen_every_answer_comes_within_its_budget() {
     wait_for("the recovery", || tokens.iter().all(|pair| doorward.check(&pair.access).status == 200));
 }
 
+// SEC-N1: else all nodes would leave together.
+#[test]
+fn a_blip_of_redis_takes_no_node_out() {
+    let Some(server) = redis() else { return };
+    let doorward = Doorward::start(config(&server));
+    let ready = || Request::get("/readyz").send(doorward.ops).status;
+    for _ in 0..2 {
+        server.freeze();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(1500) {
+            assert_eq!(ready(), 200);
+        }
+        server.thaw();
+        wait_for("the recovery", || doorward.check(&doorward.login(1).access).status == 200);
+        assert_eq!(ready(), 200);
+    }
+}
+
 // SEC-F13
 #[test]
 fn a_checker_that_never_saw_its_store_lets_nobody_pass() {

@@ -21,7 +21,7 @@ const NOBODY: u32 = 65534;
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Server {
+pub(crate) enum Server {
     Postgres,
     MariaDb,
 }
@@ -39,9 +39,9 @@ static MARIADB: OnceCell<Option<Running>> = OnceCell::const_new();
 static DATABASES: AtomicUsize = AtomicUsize::new(0);
 
 impl Server {
-    pub const ALL: [Self; 2] = [Self::Postgres, Self::MariaDb];
+    pub(crate) const ALL: [Self; 2] = [Self::Postgres, Self::MariaDb];
 
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Postgres => "PostgreSQL",
             Self::MariaDb => "MariaDB",
@@ -50,7 +50,7 @@ impl Server {
 
     /// The URL of a new, empty database on this server. `None`, said aloud, where it is not installed; a failure where
     /// `./test` promised it.
-    pub async fn database(self) -> Option<String> {
+    pub(crate) async fn database(self) -> Option<String> {
         let port = self.running().await?.port;
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));

@@ -98,18 +98,18 @@ impl Place {
         Some(reply)
     }
 
-    /// The same as an event.
-    fn witness(&mut self, node: usize, deed: Deed, request: &Request) -> (Event, Option<Reply>) {
+    /// The same as an event. What passes as somebody else is none of this user's, however it came about (SEC-F2).
+    fn witness(&mut self, node: usize, name: &str, deed: Deed, request: &Request) -> (Event, Option<Reply>) {
         let asked = Instant::now();
         let reply = self.ask(request);
         let outcome = match &reply {
             None => Outcome::Unknown,
             Some(reply) if reply.status == 503 => Outcome::Unknown,
             Some(reply) if reply.status != 200 => Outcome::Refused(format!("{} {}", reply.status, reply.body)),
-            Some(reply) if matches!(deed, Deed::Check | Deed::Logout) => {
-                debug_assert!(reply.status == 200);
-                Outcome::Passed
+            Some(reply) if matches!(deed, Deed::Check) && reply.header("x-auth-subject") != Some(name) => {
+                Outcome::Refused(format!("passed as another one: {reply:?}"))
             }
+            Some(_) if matches!(deed, Deed::Check | Deed::Logout) => Outcome::Passed,
             Some(reply) => Outcome::Given(Pair::of(reply).refresh),
         };
         (Event { node, asked, answered: Instant::now(), deed, outcome }, reply)
@@ -181,7 +181,7 @@ impl User {
     fn ask(&mut self, history: &mut History, node: usize, deed: &Deed, request: &Request) -> Option<Reply> {
         let places = &mut self.nodes[node];
         let place = if matches!(deed, Deed::Check) { &mut places.check } else { &mut places.public };
-        let (event, reply) = place.witness(node, deed.clone(), request);
+        let (event, reply) = place.witness(node, &self.name, deed.clone(), request);
         self.tally.count(&event.outcome);
         history.events.push(event);
         reply.filter(|reply| reply.status != 503)
@@ -196,9 +196,10 @@ impl User {
     fn asks_everywhere_at_once(&mut self, history: &mut History, refresh: &str) {
         let request = refreshing(refresh);
         let events: Vec<Event> = std::thread::scope(|scope| {
+            let name = &self.name;
             let asking = self.nodes.iter_mut().enumerate().map(|(node, places)| {
                 let (request, deed) = (&request, Deed::Refresh(refresh.to_owned()));
-                scope.spawn(move || places.public.witness(node, deed, request).0)
+                scope.spawn(move || places.public.witness(node, name, deed, request).0)
             });
             asking.collect::<Vec<_>>().into_iter().map(|call| call.join().expect("no panic")).collect()
         });

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::doorward::{Doorward, program};
 use crate::harness::redis::RedisServer;
+use crate::harness::relay::{Relay, Who};
 
 /// From the end of one to the next.
 const PEACE: Duration = Duration::from_secs(3);
@@ -13,22 +14,28 @@ const PEACE: Duration = Duration::from_secs(3);
 enum Fault {
     Kill,
     Freeze,
+    /// One node's way to Redis goes silent.
+    Silence,
+    /// Or is reset.
+    Cut,
     Reload,
     RotateKeys,
 }
 
 /// Keys are rotated once in a while: each stays until no token of it is left.
-const ROUND: [Fault; 10] = [
+const ROUND: [Fault; 12] = [
     Fault::Reload,
     Fault::Freeze,
-    Fault::Reload,
+    Fault::Silence,
     Fault::Kill,
     Fault::RotateKeys,
+    Fault::Cut,
     Fault::Freeze,
     Fault::Reload,
     Fault::Kill,
+    Fault::Silence,
     Fault::Freeze,
-    Fault::Kill,
+    Fault::Cut,
 ];
 
 #[derive(Default)]
@@ -37,13 +44,14 @@ pub(crate) struct Faults {
     since: Option<Instant>,
     kills: usize,
     freezes: usize,
+    cuts: usize,
     reloads: usize,
     rotations: usize,
 }
 
 impl Faults {
     /// The next one, where it is time for it. Returns when it is over.
-    pub(crate) fn next(&mut self, redis: &mut RedisServer, nodes: &[Doorward; 2]) {
+    pub(crate) fn next(&mut self, redis: &mut RedisServer, relay: &Relay, nodes: &[Doorward; 2]) {
         let since = *self.since.get_or_insert_with(Instant::now);
         if since.elapsed() < PEACE {
             return;
@@ -64,6 +72,16 @@ impl Faults {
                 redis.thaw();
                 self.freezes += 1;
             }
+            Fault::Silence | Fault::Cut => {
+                if fault == Fault::Cut {
+                    relay.cut()
+                } else {
+                    relay.hold(Who::Everyone)
+                }
+                std::thread::sleep(Duration::from_secs(4));
+                relay.mend();
+                self.cuts += 1;
+            }
             Fault::Reload => {
                 node.process.signal("HUP");
                 self.reloads += 1;
@@ -82,7 +100,10 @@ impl Faults {
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kills, freezes, reloads, rotations, .. } = self;
-        write!(f, "Redis killed {kills} and frozen {freezes} times, {reloads} reloads, {rotations} key rotations")
+        let Self { kills, freezes, cuts, reloads, rotations, .. } = self;
+        write!(
+            f,
+            "Redis killed {kills}, frozen {freezes} and cut off {cuts} times, {reloads} reloads, {rotations} key rotations"
+        )
     }
 }

@@ -205,8 +205,6 @@ async fn a_step_that_reaches_redis_after_its_caller_gave_up_has_no_effect() {
         state.end_subject(sid.tag(), Cause::LogoutAll, Duration::ZERO),
     );
     assert!(given_up.0.is_err() && given_up.1.is_err() && given_up.2.is_err(), "{given_up:?}");
-    // The store may be that far ahead of what its answers said.
-    tokio::time::sleep(ms(400)).await;
     server.thaw();
     // What lay in its buffers is executed before a new question is.
     recovers(&state).await;

@@ -26,11 +26,11 @@ async fn a_session_is_read_as_it_was_opened() {
         assert!((before..=after).contains(&session.created), "{}", store.name);
         assert_eq!(session.ends, session.created.plus(RULES.lifetime), "{}", store.name);
         assert_eq!(store.state.session(&new.sid).await.unwrap().as_ref(), Some(&*session), "{}", store.name);
-        let Standing::Live { idle_left: Some(left), ends: Some(ends) } = standing(&*store.state, &session).await else {
+        let Standing::Live { idle_left: Some(left), ends } = standing(&*store.state, &session).await else {
             panic!("{}: not live", store.name);
         };
         assert!(left <= RULES.idle && left > RULES.idle / 2, "{}", store.name);
-        assert_eq!(ends, session.ends, "{}", store.name);
+        assert!(ends.is_none_or(|ends| ends == session.ends), "{}", store.name);
     })
     .await;
 }

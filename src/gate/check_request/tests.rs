@@ -22,7 +22,7 @@ fn words(said: Option<&Said<'_>>) -> String {
         asked.host,
         asked.target,
         asked.route,
-        asked.scheme,
+        asked.scheme(),
         said.source()
     )
 }

@@ -64,8 +64,8 @@ impl Plan {
                 internal_command_timeout: Duration::from_secs(1),
                 // Each of our calls decides itself whether it may be sent again.
                 max_command_attempts: 1,
-                // A checker's question is three commands: four thousand at once.
-                max_command_buffer_len: 3 * 4096,
+                // A checker's question is two commands: four thousand at once.
+                max_command_buffer_len: 2 * 4096,
                 // A password may be changed, or an ACL file loaded, while we run.
                 reconnect_on_auth_error: true,
                 reconnect_errors: vec![

@@ -24,21 +24,18 @@ pub(super) async fn standing(link: &Link, question: &Question) -> Result<Standin
     match question {
         Question::Own { sid, jti, epoch } => {
             let (tag, session) = (sid.tag(), keys::session(sid));
-            let values = [keys::epoch(tag), keys::denied(tag, jti)];
-            let asked =
-                link.run(LOOKUP_BUDGET, |wire| async move { wire.hash_and_values(&session, "x", values).await });
-            let (fields, left, values) = asked.await?;
-            let (mut fields, mut values) = (Reply::new(fields)?, Reply::new(values)?);
-            let (ends, left) = (number(&fields.next()?)?, integer(&left)?);
+            let names = [keys::epoch(tag), keys::denied(tag, jti)];
+            let asked = link.run(LOOKUP_BUDGET, |wire| async move { wire.life_and_values(&session, names).await });
+            let (left, values) = asked.await?;
+            let mut values = Reply::new(values)?;
             let today = number(&values.next()?)?;
             let denied = !values.next()?.is_null();
             // A live session whose epoch is missing means that the store has lost something: then nothing is believed.
             // An epoch above the store's was handed out before a failover lost its last rise; the session decides.
-            Ok(match (ends, today) {
-                (Some(ends), Some(today)) if left > 0 && *epoch >= today && !denied => Standing::Live {
-                    idle_left: Some(Duration::from_millis(left.unsigned_abs())),
-                    ends: Some(Millis(ends)),
-                },
+            Ok(match (u64::try_from(left), today) {
+                (Ok(left), Some(today)) if left > 0 && *epoch >= today && !denied => {
+                    Standing::Live { idle_left: Some(Duration::from_millis(left)), ends: None }
+                }
                 _ => Standing::Dead,
             })
         }
@@ -148,10 +145,6 @@ fn number(value: &Value) -> Result<Option<u64>, StateError> {
         return Ok(None);
     }
     value.as_u64().map(Some).ok_or_else(|| StateError::Corrupt("text where a number was expected".into()))
-}
-
-fn integer(value: &Value) -> Result<i64, StateError> {
-    value.as_i64().ok_or_else(|| StateError::Corrupt("text where a number was expected".into()))
 }
 
 /// The reply of `TIME`: seconds and microseconds.

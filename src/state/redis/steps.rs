@@ -45,7 +45,8 @@ impl RedisState {
     }
 
     /// Like [`Self::ask`], for a step that must have no effect once nobody waits for it: each try tells the store until when
-    /// it counts.
+    /// it counts. That nobody knows is told only when no copy that is still on its way can count: its caller may ask elsewhere
+    /// at once, and go on from there, and the copy would then look like a replay.
     pub(super) async fn ask_in_time(
         &self,
         script: &Script,
@@ -53,17 +54,31 @@ impl RedisState {
         args: Vec<Value>,
         deadline: Instant,
     ) -> Result<Answer, StateError> {
+        let tries = Tries::until(deadline);
+        let mut over = deadline;
         loop {
+            let asked = Instant::now();
+            let (by, over_at) = self.store_time.until(deadline);
+            over = over.max(over_at);
             let mut dated = args.clone();
-            dated.push(i64::try_from(self.store_time.at(deadline).0).unwrap_or(i64::MAX).into());
-            let answer = self.ask(script, tag, dated, deadline).await?;
-            self.store_time.learn(answer.now);
-            // Too late for a try that is answered at once means that the store's clock is not where we took it to be.
-            if answer.status != "late" {
-                return Ok(answer);
+            dated.push(i64::try_from(by.0).unwrap_or(i64::MAX).into());
+            let answer = self.scripts.run(&self.sessions, tries.budget(), script, tag, dated).await;
+            if let Ok(answer) = &answer {
+                self.store_time.learn(answer.now, asked, Instant::now());
+                // Too late for a try that is answered at once means that the store's clock is not where we took it to be.
+                if answer.status == "late" && Instant::now() < deadline {
+                    continue;
+                }
             }
-            if Instant::now() >= deadline {
-                return Err(StateError::TimedOut(IN_ALL));
+            let settled = match answer {
+                Ok(answer) if answer.status == "late" => Some(Err(StateError::TimedOut(IN_ALL))),
+                answer => tries.settle(answer).await,
+            };
+            if let Some(answer) = settled {
+                if answer.is_err() {
+                    tokio::time::sleep_until(over).await;
+                }
+                return answer;
             }
         }
     }

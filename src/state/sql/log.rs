@@ -72,9 +72,8 @@ pub(super) async fn purge(database: &Database, now: Millis) -> Result<(), StateE
             .run(&mut change)
             .await?;
         query("DELETE FROM state_log WHERE number <= ?").bind(last).run(&mut change).await?;
-        change.commit().await?;
     }
-    Ok(())
+    Ok(change.commit().await?)
 }
 
 pub(super) async fn read(

@@ -28,7 +28,7 @@ use super::{
     Standing, StateError, StoreHealth, Written,
 };
 use crate::clock::{Clock, Millis, SystemClock, Timestamp};
-use crate::database::{self, Database, DatabaseError};
+use crate::database::{self, Database, DatabaseError, Engine};
 use crate::metrics::Metrics;
 use crate::secret::Digest;
 use crate::token::{Generation, SessionId, SubjectTag, TokenId};
@@ -36,6 +36,9 @@ use crate::token::{Generation, SessionId, SubjectTag, TokenId};
 /// How long a question of the check plane, and any other step, may take.
 const LOOKUP_BUDGET: Duration = Duration::from_millis(100);
 const STEP_BUDGET: Duration = Duration::from_secs(1);
+
+/// On a server, where the steps of one subject wait for each other over some round trips each.
+const STEP_BUDGET_OVER_THE_NETWORK: Duration = Duration::from_secs(2);
 
 /// How often rows that died of age are removed. They count for nothing before that.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
@@ -110,12 +113,19 @@ impl SqlState {
                 }
             }
         };
-        let Committed { done, at, told } = self.watch(op, STEP_BUDGET, tried).await?;
+        let Committed { done, at, told } = self.watch(op, self.step_budget(), tried).await?;
         if told {
             self.following.wake();
         }
         self.purge_when_due(at);
         Ok(done)
+    }
+
+    fn step_budget(&self) -> Duration {
+        match self.database.engine() {
+            Engine::Sqlite => STEP_BUDGET,
+            Engine::Postgres | Engine::MySql => STEP_BUDGET_OVER_THE_NETWORK,
+        }
     }
 
     /// Removes now and then what died of age, beside the work: each statement by itself, so that no lock is held for long.

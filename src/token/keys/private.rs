@@ -13,7 +13,6 @@ use aws_lc_rs::signature::{
 use crate::token::keys::verification::VerificationKey;
 use crate::token::keys::{Algorithm, UnusableKey};
 
-#[expect(clippy::large_enum_variant, reason = "there are a few in a ring, each of them made once")]
 pub(super) enum PrivateKey {
     Ed25519(Ed25519KeyPair),
     P256(EcdsaKeyPair),
