@@ -323,8 +323,8 @@ async fn the_command_line_ends_a_session_a_subject_or_one_token() {
     let plane = plane().await;
     let call = Call::default();
     let [one, two, three] = [plane.login(1).await, plane.login(1).await, plane.login(2).await];
-    assert!(plane.issuer.end_session(&one.sid(), Cause::Admin, &call).await.expect("ended"));
-    assert!(!plane.issuer.end_session(&one.sid(), Cause::Admin, &call).await.expect("ended"));
+    assert!(plane.issuer.end_session(&one.sid(), None, Cause::Admin, &call).await.expect("ended"));
+    assert!(!plane.issuer.end_session(&one.sid(), None, Cause::Admin, &call).await.expect("ended"));
     plane.authenticate(&one).await.is_problem(401, "invalid_token");
     assert_eq!(plane.authenticate(&two).await.status, StatusCode::OK);
 

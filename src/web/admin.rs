@@ -45,7 +45,8 @@ pub(super) struct ListEvents {
     /// Of this user.
     user: Option<String>,
     /// Before this event, by its number.
-    before: Option<u64>,
+    #[param(minimum = 0)]
+    before: Option<i64>,
     /// At most this many: 1 to 1000, 100 where absent.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
@@ -319,6 +320,8 @@ pub(super) async fn audit(
     let (accounts, caller) = desk.account_call(request.headers()).await?;
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let ListEvents { user, before, limit } = asked(query)?;
+    let before = before.map(u64::try_from).transpose();
+    let before = before.map_err(|_| Problem::malformed("`before` is the number of an event."))?;
     let lines = admin.audit_tail(user.as_deref(), before, page_of(limit)?).await;
     let lines = lines.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&EventList { events: lines.into_iter().map(event).collect() }))

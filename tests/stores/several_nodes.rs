@@ -97,12 +97,12 @@ async fn a_hundred_refreshes_of_one_token_over_two_nodes_have_one_successor() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_session_limit_holds_under_50_parallel_logins_over_two_nodes() {
     on_every_server(async |nodes| {
-        let opened = at_once(&nodes, 50, |state| async move { open_in_the_end(&*state, "alice", &RULES).await }).await;
+        let opened = at_once(&nodes, 50, |state| async move { open_in_the_end(&state, "alice", &RULES).await }).await;
         assert!(opened.iter().all(|opened| matches!(opened, Opened::Session { .. })), "{:?}", nodes.server);
         assert_eq!(nodes.other.sessions_of(tag_of("alice")).await.unwrap().len(), 10, "{:?}", nodes.server);
 
         let refuse = SessionRules { at_limit: AtLimit::Refuse, ..RULES };
-        let opened = at_once(&nodes, 50, |state| async move { open_in_the_end(&*state, "bob", &refuse).await }).await;
+        let opened = at_once(&nodes, 50, |state| async move { open_in_the_end(&state, "bob", &refuse).await }).await;
         let refused = opened.iter().filter(|opened| **opened == Opened::LimitReached).count();
         assert_eq!(refused, 40, "{:?}", nodes.server);
     })
