@@ -271,7 +271,7 @@ fn a_secret_comes_from_a_file_and_is_never_shown() {
 #[test]
 fn what_is_shown_can_be_loaded_again() {
     let file = "check: {headers: {X-User: sub, X-On: 'on'}, rules: [{path: /a, allow: anyone}, {require: {roles: [a, b]}}]}\n\
-                issuers: [{issuer: 'https://i', audience: ['1'], jwks_file: keys.json}]\nlimits: {plain: off}\n";
+                issuers: [{issuer: 'https://i', audience: ['1'], jwks_file: keys.json}]\nlimits: {plain: off}\nfactors: {totp: false}\n";
     let first = Case::new(file).loaded();
     let second = Case::new(&show::yaml(&first)).loaded();
     let json = |loaded: &Loaded| serde_json::to_value(&loaded.config).expect("JSON");
