@@ -3,6 +3,7 @@
 
 pub mod demo;
 mod ends;
+mod ground;
 mod keys;
 pub(crate) mod parts;
 mod reload;

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::ServeOptions;
+use crate::app::ground::Ground;
 use crate::app::parts::{self, Store};
 use crate::app::session_plane::{Making, SessionPlane};
 use crate::check::activity::Activity;
@@ -16,15 +17,14 @@ use crate::check::follower::Follower;
 use crate::check::headers::HeaderPlan;
 use crate::check::minted::EndsOnly;
 use crate::check::policy::Policy;
-use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role};
-use crate::gate::{Gate, GateSettings};
+use crate::gate::Gate;
 use crate::health::Health;
 use crate::listen::address::{Address, Listener};
 use crate::listen::cores::Cores;
 use crate::listen::drain::Drain;
 use crate::listen::limits::Limits;
-use crate::listen::peer::{Peer, TrustedProxies};
+use crate::listen::peer::Peer;
 use crate::listen::routed;
 use crate::listen::serve::{Drained, serve, serve_on};
 use crate::metrics::Metrics;
@@ -163,37 +163,6 @@ impl Running {
         // Only now, so that the last activity is written and the last revocation heard.
         self.rest.cancel();
         while self.working.join_next().await.is_some() {}
-    }
-}
-
-/// What every part stands on.
-pub(super) struct Ground {
-    pub metrics: Arc<Metrics>,
-    health: Arc<Health>,
-    pub clock: Arc<dyn Clock>,
-    pub proxies: TrustedProxies,
-    drain: Drain,
-    pub rest: CancellationToken,
-}
-
-impl Ground {
-    fn new(config: &Config) -> Self {
-        Self {
-            metrics: Arc::new(Metrics::new()),
-            health: Arc::new(Health::new()),
-            clock: Arc::new(SystemClock),
-            proxies: TrustedProxies::new(&config.listen.trusted_proxies),
-            drain: Drain::new(config.shutdown.finish.0),
-            rest: CancellationToken::new(),
-        }
-    }
-
-    fn gate_settings(&self, config: &Config) -> GateSettings {
-        GateSettings {
-            trusted_proxies: self.proxies.clone(),
-            cookie: config.check.cookie.clone(),
-            sign_in_url: config.check.sign_in_url.clone(),
-        }
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::check::glob::Glob;
-use crate::check::policy::{Allow, RuleSettings};
+use crate::check::rules::{Allow, RuleSettings};
 
 const HARMLESS: &str = "OPTIONS";
 /// Stands for every method that no rule names.

@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use thread_local::ThreadLocal;
 
-use crate::check::cache::Known;
+use crate::check::known::Known;
 use crate::secret::Digest;
 
 /// A table is swept once so many identities were let go, or half as many as it holds if that is more.

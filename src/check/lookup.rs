@@ -10,10 +10,11 @@ use tokio::time::timeout;
 
 use crate::check::Denial;
 use crate::check::breaker::Breaker;
-use crate::check::cache::{Cache, Known, Settings};
+use crate::check::cache::{Cache, Settings};
 use crate::check::flights::Flights;
 use crate::check::freshness::Freshness;
 use crate::check::headers::HeaderPlan;
+use crate::check::known::Known;
 use crate::check::seen::Seen;
 use crate::clock::{Clock, Timestamp};
 use crate::metrics::Metrics;

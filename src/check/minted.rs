@@ -7,10 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::check::cache::{Era, Known};
 use crate::check::cell::Cell;
 use crate::check::checker::Checker;
 use crate::check::headers::HeaderPlan;
+use crate::check::known::{Era, Known};
 use crate::check::lookup::Lookup;
 use crate::clock::Millis;
 use crate::secret::Digest;

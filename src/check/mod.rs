@@ -14,11 +14,13 @@ pub mod glob;
 pub mod headers;
 pub mod host;
 pub mod identity;
+pub mod known;
 pub mod lookup;
 pub mod minted;
 pub mod path;
 pub mod policy;
 pub mod requirement;
+pub mod rules;
 pub mod seen;
 #[cfg(test)]
 mod testing;

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use crate::accounts::retention;
 use crate::check::cache;
 use crate::check::identity::HeaderSettings;
-use crate::check::policy::RuleSettings;
+use crate::check::rules::RuleSettings;
 use crate::token::keys;
 use crate::token::remote::IssuerSettings;
 use crate::units::Span;

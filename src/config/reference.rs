@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::check::policy::RuleSettings;
 use crate::check::requirement::Require;
+use crate::check::rules::RuleSettings;
 use crate::config::Config;
 use crate::config::overlay::variable;
 use crate::config::reserved::{Client, KEYS, Provider, Reserved};

@@ -1,6 +1,7 @@
 //! Rules: what compiles, what matches, and what no spelling gets round.
 
 use super::*;
+use crate::check::requirement::Require;
 
 fn rule(path: &str) -> RuleSettings {
     RuleSettings { path: path.into(), ..RuleSettings::default() }
