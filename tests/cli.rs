@@ -184,7 +184,10 @@ fn a_minted_session_is_explained_listed_and_revoked() {
         (&payload["sub"], &payload["roles"][0], &payload["scope"]),
         (&"alice".into(), &"admin".into(), &"read".into())
     );
-    assert!(explained["verification"].as_str().expect("text").starts_with("holds: signed by doorward"), "{explained}");
+    let verification = explained["verification"].as_str().expect("text");
+    let sid = payload["sid"].as_str().expect("text");
+    assert!(verification.starts_with("holds: signed by doorward"), "{explained}");
+    assert!(verification.contains(&format!("doorward session show {sid}")), "what it can't know, it says: {explained}");
     let text = home.run_with(&["token", "explain"], access).ok();
     assert!(text.starts_with("DECODED, NOT VERIFIED"), "{text}");
 

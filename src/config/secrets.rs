@@ -26,7 +26,11 @@ pub(super) fn resolve(config: &mut Config, is_set: impl Fn(&str) -> bool, role: 
         }
         match read(Path::new(file)) {
             Ok(text) => *url = text,
-            Err(why) => findings.push(Finding::error(file_key, format!("{file}: {why}"), "name a readable file")),
+            Err(why) => findings.push(Finding::error(
+                file_key,
+                format!("{file}: {why}"),
+                "name a readable file, from the working directory on",
+            )),
         }
     }
     findings

@@ -69,7 +69,7 @@ impl Fault for Untrusted {
 /// Why the settings of `auth.trusted_login` can't be served with.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustedLoginError {
-    #[error("auth.trusted_login.caller_keys_file: can't read {}: {why}; name a readable file", file.display())]
+    #[error("auth.trusted_login.caller_keys_file: can't read {}: {why}; name a readable file, from the working directory on, or write one with `openssl rand -hex 32`", file.display())]
     Unreadable { file: PathBuf, why: io::Error },
     #[error("auth.trusted_login.caller_keys_file: others may change {}; run: chmod 600 on it", .0.display())]
     Writable(PathBuf),

@@ -75,7 +75,7 @@ macro_rules! id_of_bytes {
 
 /// The text is not an id of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an id of this kind")]
+#[error("not such an id; copy it whole, as a token or `doorward session list` shows it")]
 pub struct NotAnId;
 
 id_of_bytes!(

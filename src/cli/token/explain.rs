@@ -68,7 +68,11 @@ async fn verify(token: &str, config: &Config) -> anyhow::Result<Value> {
         .chain(own_problem.as_ref().map(|why| format!("our own keys are not known: {why}")))
         .collect();
     Ok(match verifier.verify(token, SystemClock.now()) {
-        Ok(claims) => format!("holds: signed by {} with key {}", claims.issuer, claims.kid).into(),
+        Ok(claims) => {
+            let session = claims.sid.as_ref().filter(|_| claims.own);
+            let alive = session.map(|sid| format!("; `doorward session show {sid}` tells whether its session lives"));
+            format!("holds: signed by {} with key {}{}", claims.issuer, claims.kid, alive.unwrap_or_default()).into()
+        }
         Err(why) if problems.is_empty() => format!("fails: {why}").into(),
         Err(why) => format!("fails: {why} ({})", problems.join("; ")).into(),
     })

@@ -31,7 +31,11 @@ impl Probes<'_> {
                 200..=299 => report.good(GROUP, "with the token: let through"),
                 status => {
                     let reason = answer.reason.as_deref().unwrap_or("no reason given");
-                    report.warn(GROUP, format!("with the token: {status}, {reason}"), "see: doorward token explain");
+                    report.warn(
+                        GROUP,
+                        format!("with the token: {status}, {reason}"),
+                        "pipe the token into `doorward token explain`",
+                    );
                 }
             }
         }
