@@ -56,7 +56,8 @@ fn a_database_that_is_held_by_another_is_bounded_waiting_and_never_a_success_tha
     let next = Pair::of(&doorward.refresh(&known.refresh));
     assert_eq!(doorward.logout(&next.access).status, 200);
     assert_eq!(doorward.check(&next.access).status, 401);
-    doorward.process.eventually("no connection has leaked", || doorward.process.descriptors() <= descriptors + 4);
+    // The pool may have grown to its ten connections, of three files each, and no further.
+    doorward.process.eventually("no connection has leaked", || doorward.process.descriptors() <= descriptors + 30);
 }
 
 // SEC-F12
