@@ -17,8 +17,10 @@ use crate::config::{Config, Role};
 use crate::listen::address::Address;
 use crate::units::Span;
 
-/// Short, so that the demo need not wait long to show what a replay after the window does.
-const GRACE: Span = Span::millis(300);
+/// Short, so that the demo need not wait long to show what a replay after the window does; long enough for a busy machine.
+const GRACE: Span = Span::secs(1);
+/// How long to ask again where the answer is 503: on a machine that is busy building, the store may miss a check's time.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub async fn run(once: bool) -> Result<ExitCode> {
     let keys = ScratchDir::make().context("making a folder for the demo's keys")?;
@@ -149,7 +151,7 @@ impl Visitor {
 
     async fn expect_status(&self, what: &str, call: reqwest::RequestBuilder, wanted: u16) -> Result<()> {
         let began = Instant::now();
-        let status = call.send().await.with_context(|| what.to_owned())?.status().as_u16();
+        let status = send(call).await.with_context(|| what.to_owned())?.status().as_u16();
         ensure!(status == wanted, "{what}: answered {status}, expected {wanted}");
         tell(what, status, began.elapsed());
         Ok(())
@@ -179,11 +181,23 @@ impl Visitor {
 }
 
 async fn pair(call: reqwest::RequestBuilder) -> Result<Value> {
-    let answer = call.send().await?;
+    let answer = send(call).await?;
     if !answer.status().is_success() {
         bail!("answered {}", answer.status());
     }
     Ok(answer.json().await?)
+}
+
+/// Asks again after a 503, as its `Retry-After` tells clients to.
+async fn send(call: reqwest::RequestBuilder) -> Result<reqwest::Response> {
+    let began = Instant::now();
+    loop {
+        let answer = call.try_clone().context("a body that can be sent again")?.send().await?;
+        if answer.status() != StatusCode::SERVICE_UNAVAILABLE || began.elapsed() > PATIENCE {
+            return Ok(answer);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 fn tell(what: &str, status: u16, took: Duration) {
