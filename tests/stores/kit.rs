@@ -165,6 +165,9 @@ pub(crate) async fn pass(span: Duration) {
     tokio::time::sleep(span).await;
 }
 
+/// Longer than any store's clock takes to move on: SQLite's is this machine's coarse one, which ticks every 10 ms.
+pub(crate) const TICK: Duration = ms(12);
+
 pub(crate) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }

@@ -7,7 +7,7 @@ use doorward::clock::{Clock, SystemClock};
 use doorward::state::{Cause, Entry, LogBatch, Position, Sessions};
 use doorward::token::{Generation, TokenId};
 
-use crate::kit::{RULES, end, ms, on_every_store, open, pass, salt, tag_of};
+use crate::kit::{RULES, TICK, end, ms, on_every_store, open, pass, salt, tag_of};
 
 pub(crate) async fn start(state: &dyn Sessions) -> Position {
     state.read_log(None, Duration::from_secs(5)).await.unwrap().position
@@ -55,7 +55,7 @@ async fn everything_that_ends_or_is_denied_is_told() {
         state.announce(&Entry::Key("kid 1".into())).await.unwrap().sure().unwrap();
         state.announce(&Entry::Everything).await.unwrap().sure().unwrap();
         let first_of_many = open(state, "e").await;
-        pass(ms(2)).await;
+        pass(TICK).await;
         for _ in 0..10 {
             open(state, "e").await;
         }

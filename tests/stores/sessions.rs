@@ -8,7 +8,7 @@ use doorward::state::{AtLimit, Opened, SessionRules, Standing};
 use doorward::token::{Generation, SessionId};
 use tokio::task::JoinSet;
 
-use crate::kit::{RULES, end, lives, ms, new_session, on_every_store, open, open_by, pass, standing, tag_of};
+use crate::kit::{RULES, TICK, end, lives, ms, new_session, on_every_store, open, open_by, pass, standing, tag_of};
 
 #[tokio::test]
 async fn a_session_is_read_as_it_was_opened() {
@@ -67,7 +67,7 @@ async fn lists_are_of_one_subject_oldest_first() {
         let mut opened = Vec::new();
         for _ in 0..3 {
             opened.push(open(&*store.state, "alice").await.sid);
-            pass(ms(2)).await;
+            pass(TICK).await;
         }
         open(&*store.state, "bob").await;
         let listed: Vec<_> =
@@ -95,7 +95,7 @@ async fn open_50_at_once(state: &Arc<dyn doorward::state::Sessions>, rules: Sess
 async fn the_limit_evicts_the_oldest_exactly_under_50_parallel_logins() {
     on_every_store(async |store| {
         let first = open(&*store.state, "alice").await;
-        pass(ms(2)).await;
+        pass(TICK).await;
         let opened = open_50_at_once(&store.state, RULES).await;
         let evicted: Vec<SessionId> = opened
             .iter()

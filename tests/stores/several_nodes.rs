@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::databases::Server;
 use crate::kit::{
-    RULES, database, database_with, end, eventually, lives, ms, new_session, open, salt, sql, sql_in, tag_of,
+    RULES, TICK, database, database_with, end, eventually, lives, ms, new_session, open, salt, sql, sql_in, tag_of,
 };
 use crate::log::{read, start};
 
@@ -219,7 +219,7 @@ async fn a_log_that_lost_its_end_is_a_gap_also_after_it_has_grown_again() {
         query("DELETE FROM state_log WHERE number = 2").run(&database).await.unwrap();
         query("UPDATE state_store SET log_end = 1").run(&database).await.unwrap();
         assert!(read(state, &position).await.gap, "{:?}", nodes.server);
-        crate::kit::pass(ms(2)).await;
+        crate::kit::pass(TICK).await;
         for _ in 0..3 {
             state.announce(&Entry::Everything).await.unwrap().sure().unwrap();
         }

@@ -12,7 +12,7 @@ use doorward::state::{Entry, Lookups, Position, Rotation, Sessions, StateError};
 use doorward::token::Generation;
 
 use crate::kit::{
-    RULES, database, database_with, directory, end, eventually, lives, ms, open, pass, salt, sql, sql_in,
+    RULES, TICK, database, database_with, directory, end, eventually, lives, ms, open, pass, salt, sql, sql_in,
 };
 use crate::log::{read, start};
 
@@ -150,7 +150,7 @@ async fn a_restored_backup_is_a_gap() {
     let state = sql(&file(&dir)).await;
     assert!(read(&state, &position).await.gap);
     // Also where as much was written since: other entries have the same numbers.
-    pass(ms(2)).await;
+    pass(TICK).await;
     state.announce(&Entry::Everything).await.unwrap().sure().unwrap();
     assert!(read(&state, &position).await.gap);
 }

@@ -16,7 +16,7 @@ use doorward::users::{Created, NewUser, Page, PasswordHash, User, UserError, Use
 use tokio::task::JoinSet;
 
 use crate::databases::Server;
-use crate::kit::{database, database_with, directory, ms, pass, tag_of};
+use crate::kit::{TICK, database, database_with, directory, ms, pass, tag_of};
 
 /// Runs a promise on each database, fresh and empty.
 async fn on_every_database(promise: impl AsyncFn(&str, SqlUsers)) {
@@ -128,7 +128,7 @@ async fn what_is_changed_of_a_user_is_read_and_nobody_is_changed_by_mistake() {
         let (alice, bob) = (new_user("alice@example.com"), new_user("bob@example.com"));
         create(&users, &alice).await;
         let untouched = create(&users, &bob).await;
-        pass(ms(2)).await;
+        pass(TICK).await;
         let roles = ["editor".to_owned()];
         assert!(users.set_disabled(&alice.id, true).await.unwrap(), "{name}");
         assert!(users.set_confirmed(&alice.id, true).await.unwrap(), "{name}");
@@ -273,7 +273,7 @@ async fn the_past_is_forgotten_when_its_time_has_come_and_not_before() {
         assert_eq!(users.forget(retention).await.unwrap(), 0, "{name}");
         let left: Vec<_> = users.of_user(&alice, 10).await.unwrap().into_iter().map(|past| past.sid).collect();
         assert_eq!(left, [sids[2], sids[1], ended], "{name}");
-        pass(ms(5)).await;
+        pass(TICK).await;
         assert_eq!(users.forget(Retention { expired: 30 * day, revoked: ms(1) }).await.unwrap(), 1, "{name}");
     })
     .await;
@@ -300,7 +300,7 @@ async fn the_audit_tail_is_read_newest_first_and_bounded_in_time() {
         let alices = users.tail(Some("alice"), None, 10).await.unwrap();
         assert_eq!(alices, [all[0].clone(), all[2].clone()], "{name}");
         assert_eq!(users.forget_lines(Duration::from_secs(3600)).await.unwrap(), 0, "{name}");
-        pass(ms(5)).await;
+        pass(TICK).await;
         assert_eq!(users.forget_lines(ms(1)).await.unwrap(), 3, "{name}");
     })
     .await;
