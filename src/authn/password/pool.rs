@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 /// How many may wait for each thread. At some 30 ms a hash this is about a second.
 const WAITING_FOR_EACH: usize = 32;
 
-/// How much less than everybody else these threads want the processor; 19 would be the most.
-const NICE: i32 = 10;
+/// How much less than everybody else these threads want the processor: a third as much. At 10, a tenth, busy neighbours on the
+/// same machine made a login take its whole time limit.
+const NICE: i32 = 5;
 
 type Job = Box<dyn FnOnce() + Send>;
 
