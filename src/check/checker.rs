@@ -19,7 +19,7 @@ use crate::check::seen::Seen;
 use crate::check::{CheckRequest, Credential, Decision, Denial};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::state::{Entry, Expects, Hears, LogBatch, Lookups};
+use crate::state::{Entry, Expects, Hears, LogBatch, Lookups, Proof};
 use crate::token::SessionId;
 
 const KEYS_BUDGET: Duration = Duration::from_secs(5);
@@ -141,12 +141,13 @@ impl Checker {
         for entry in &batch.entries {
             self.hear(entry);
         }
-        if batch.gap {
+        let Some(Proof { gap, store_began }) = batch.proof else { return };
+        if gap {
             self.lookup.cache.clear();
         }
-        self.lookup.freshness.began(batch.store_began);
+        self.lookup.freshness.began(store_began);
         // Last: a hit that finds us fresh must find all this done (see `glance`).
-        if batch.gap || batch.entries.len() < LogBatch::FULL {
+        if gap || batch.entries.len() < LogBatch::FULL {
             self.lookup.freshness.synced(asked);
         }
     }

@@ -78,7 +78,7 @@ impl Follower {
 
     fn take(&mut self, batch: LogBatch, asked: Duration, wait: Duration) -> Option<Duration> {
         self.checker.hear_batch(&batch, asked);
-        if batch.gap && self.position.is_some() {
+        if batch.gap() && self.position.is_some() {
             tracing::info!("the revocation log has a gap; everything known is looked up anew");
             // A removed key may be among what was missed; the issuer's key set tells (SEC-K3).
             tokio::spawn(self.checker.fetch_keys());
@@ -89,7 +89,7 @@ impl Follower {
         self.failures = 0;
         self.metrics.state_up.set(1);
         let waited = self.checker.clock().monotonic().saturating_sub(asked);
-        let early = (batch.entries.is_empty() || batch.gap) && self.position.is_some() && waited < wait / 2;
+        let early = (batch.entries.is_empty() || batch.gap()) && self.position.is_some() && waited < wait / 2;
         self.position = Some(batch.position);
         early.then_some(NO_SPIN)
     }

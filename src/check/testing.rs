@@ -19,7 +19,7 @@ use crate::check::rules::RuleSettings;
 use crate::check::{CheckRequest, Credential};
 use crate::clock::{FixedClock, Millis, Timestamp};
 use crate::metrics::Metrics;
-use crate::state::{Entry, LogBatch, Lookups, Position, Question, Standing, StateError, StoreHealth};
+use crate::state::{Entry, LogBatch, Lookups, Position, Proof, Question, Standing, StateError, StoreHealth};
 use crate::token::{Claims, SessionId, SubjectTag, TokenError, TokenId};
 
 pub(super) const ISSUER: &str = "https://doorward.test";
@@ -160,7 +160,7 @@ impl Lookups for Store {
 }
 
 pub(super) fn batch(entries: Vec<Entry>, gap: bool) -> LogBatch {
-    LogBatch { entries, position: Position("1".into()), gap, store_began: START }
+    LogBatch { entries, position: Position("1".into()), proof: Some(Proof { gap, store_began: START }) }
 }
 
 /// A verifier that knows tokens by heart.

@@ -222,6 +222,14 @@ pub struct LogBatch {
     pub entries: Vec<Entry>,
     /// Where to go on from.
     pub position: Position,
+    /// `None` where entries come in quick succession: they are told at once, and a later answer says whether any is missing.
+    /// What the answers prove until then stays what it was.
+    pub proof: Option<Proof>,
+}
+
+/// What the store says of its log beside the entries.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof {
     /// Entries may have been missed since the given position (trimmed log, failover, flush, restored backup, or no
     /// position was given): the reader empties its cache before its next hit (SEC-S3).
     pub gap: bool,
@@ -232,6 +240,11 @@ pub struct LogBatch {
 impl LogBatch {
     /// A batch shorter than this has reached the log's end, so its reader knows all that was revoked before it asked.
     pub const FULL: usize = 100;
+
+    /// Whether the reader is known to have missed something.
+    pub fn gap(&self) -> bool {
+        self.proof.is_some_and(|proof| proof.gap)
+    }
 }
 
 /// Health of the store for `readyz` and `doctor`.

@@ -25,8 +25,8 @@ async fn without_a_position_the_logs_end_is_answered_at_once_as_a_gap() {
         let asked = Instant::now();
         let batch = store.state.read_log(None, Duration::from_secs(30)).await.unwrap();
         assert!(asked.elapsed() < Duration::from_secs(2), "{}", store.name);
-        assert!(batch.gap && batch.entries.is_empty(), "{}: {batch:?}", store.name);
-        assert!(SystemClock.now().0.abs_diff(batch.store_began.0) < 5, "{}", store.name);
+        assert!(batch.gap() && batch.entries.is_empty(), "{}: {batch:?}", store.name);
+        assert!(SystemClock.now().0.abs_diff(batch.proof.expect("proven").store_began.0) < 5, "{}", store.name);
         assert_eq!(read(&*store.state, &batch.position).await.entries, [], "{}", store.name);
     })
     .await;
@@ -60,7 +60,7 @@ async fn everything_that_ends_or_is_denied_is_told() {
             open(state, "e").await;
         }
         let batch = read(state, &position).await;
-        assert!(!batch.gap, "{}", store.name);
+        assert!(!batch.gap(), "{}", store.name);
         // A cluster tells "all of this subject" where others tell the session: more is forgotten, nothing less.
         let expected = [
             (Entry::Session(ended.sid), Entry::Subject(ended.sid.tag())),
@@ -93,14 +93,14 @@ async fn a_reader_goes_on_where_it_stopped_and_misses_nothing() {
                 end(&*store.state, session).await;
             }
             let batch = read(&*store.state, &position).await;
-            assert!(!batch.gap, "{}", store.name);
+            assert!(!batch.gap(), "{}", store.name);
             assert_eq!(batch.entries.len(), sessions.len(), "{}", store.name);
             // Reading again from the same place gives the same.
             assert_eq!(read(&*store.state, &position).await.entries, batch.entries, "{}", store.name);
             position = batch.position;
         }
         let quiet = read(&*store.state, &position).await;
-        assert!(!quiet.gap && quiet.entries.is_empty() && quiet.position == position, "{}", store.name);
+        assert!(!quiet.gap() && quiet.entries.is_empty() && quiet.position == position, "{}", store.name);
     })
     .await;
 }
@@ -115,7 +115,7 @@ async fn more_entries_than_one_answer_holds_come_in_order() {
         let mut told = Vec::new();
         while told.len() < 1200 {
             let batch = read(&*store.state, &position).await;
-            assert!(!batch.gap && !batch.entries.is_empty(), "{}", store.name);
+            assert!(!batch.gap() && !batch.entries.is_empty(), "{}", store.name);
             told.extend(batch.entries);
             position = batch.position;
         }
@@ -140,7 +140,7 @@ async fn a_waiting_reader_hears_at_once_and_a_quiet_log_answers_when_the_wait_is
 
         let asked = Instant::now();
         let quiet = store.state.read_log(Some(&batch.position), ms(300)).await.unwrap();
-        assert!(quiet.entries.is_empty() && !quiet.gap, "{}", store.name);
+        assert!(quiet.entries.is_empty() && !quiet.gap(), "{}", store.name);
         assert!(asked.elapsed() >= ms(290), "{}: {:?}", store.name, asked.elapsed());
     })
     .await;
@@ -152,8 +152,8 @@ async fn a_position_of_another_store_is_a_gap() {
     on_every_store(async |store| {
         for text in ["", "nonsense", "other 0", "id:1 repl.run 0-0", "id:1 repl.run x"] {
             let batch = read(&*store.state, &Position(text.into())).await;
-            assert!(batch.gap, "{}: {text:?}", store.name);
-            assert!(!read(&*store.state, &batch.position).await.gap, "{}", store.name);
+            assert!(batch.gap(), "{}: {text:?}", store.name);
+            assert!(!read(&*store.state, &batch.position).await.gap(), "{}", store.name);
         }
     })
     .await;

@@ -66,7 +66,7 @@ async fn what_ended_since_an_older_dump_ends_again_when_redis_is_restored_from_i
     assert!(lives(&*state, &goes_on).await, "what had not ended goes on");
     let rotation = state.rotate(&logged_out.sid, Generation(0), &salt(), &RULES).await.unwrap();
     assert_eq!(rotation, Rotation::Unknown);
-    assert!(read(&*state, &position).await.gap, "checkers ask anew");
+    assert!(read(&*state, &position).await.gap(), "checkers ask anew");
     stop.cancel();
 }
 

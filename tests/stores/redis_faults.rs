@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use doorward::clock::SystemClock;
 use doorward::metrics::Metrics;
 use doorward::state::redis::RedisState;
-use doorward::state::{Cause, Lookups, Question, Rotation, SessionRules, Sessions, Settings, StateError};
+use doorward::state::{Cause, Entry, Lookups, Question, Rotation, SessionRules, Sessions, Settings, StateError};
 use doorward::token::{Generation, TokenId};
 
 use crate::kit::{RULES, end, eventually, lives, ms, new_session, open, redis, salt, tag_of};
@@ -77,8 +77,8 @@ async fn a_killed_redis_is_noticed_at_once_and_its_restart_is_a_gap() {
     assert!(lives(&state, &session).await, "it was kept on disk");
     let ask = async || state.read_log(Some(&position), Duration::ZERO).await.ok();
     let batch = eventually("the log", Duration::from_secs(5), ask).await;
-    assert!(batch.gap);
-    assert!(!read(&state, &batch.position).await.gap);
+    assert!(batch.gap());
+    assert!(!read(&state, &batch.position).await.gap());
 }
 
 // SEC-F2
@@ -267,12 +267,52 @@ async fn a_flush_is_a_gap_of_a_younger_store_for_a_waiting_reader_too() {
     };
     server.flush_all();
     let batch = reader.await.unwrap();
-    assert!(batch.gap && batch.store_began > first.store_began, "{batch:?}");
+    assert!(
+        batch.gap() && batch.proof.expect("proven").store_began > first.proof.expect("proven").store_began,
+        "{batch:?}"
+    );
     assert!(!lives(&*state, &session).await);
     let rotation = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.unwrap();
     assert_eq!(rotation, Rotation::Unknown);
     assert!(!end(&*state, &session).await);
-    assert!(!read(&*state, &batch.position).await.gap);
+    assert!(!read(&*state, &batch.position).await.gap());
+}
+
+// SEC-S3
+#[tokio::test]
+async fn what_went_missing_behind_entries_told_at_once_is_a_gap_at_the_next_quiet_moment() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start();
+    let state = redis(&server.url()).await;
+    for flushed in [false, true] {
+        let begun = start(&state).await;
+        let session = open(&state, "alice").await;
+        end(&state, &session).await;
+        let told = state.read_log(Some(&begun), ms(500)).await.unwrap();
+        assert_eq!(told.entries, [Entry::Session(session.sid)]);
+        assert!(!told.gap(), "{told:?}");
+        if flushed {
+            server.flush_all();
+        }
+        let quiet = state.read_log(Some(&told.position), ms(50)).await.unwrap();
+        assert_eq!((quiet.entries.as_slice(), quiet.gap()), (&[][..], flushed));
+    }
+    // Trimmed away between what was proven and what was told.
+    let mut begun = start(&state).await;
+    for proven in [true, false, false] {
+        let session = open(&state, "alice").await;
+        end(&state, &session).await;
+        if proven {
+            begun = start(&state).await;
+        }
+    }
+    server.cli(&["XTRIM", "dw:{log}:r", "MAXLEN", "1"]);
+    let told = state.read_log(Some(&begun), ms(500)).await.unwrap();
+    // At once only where this machine was quick enough.
+    assert!(told.gap() || told.entries.len() == 1, "{told:?}");
+    assert!(told.gap() || state.read_log(Some(&told.position), ms(50)).await.unwrap().gap());
 }
 
 // SEC-S3
@@ -290,8 +330,8 @@ async fn a_trimmed_log_is_a_gap_for_who_had_not_read_it() {
         positions.push(start(&state).await);
     }
     server.cli(&["XTRIM", "dw:{log}:r", "MAXLEN", "1"]);
-    assert!(read(&state, &positions[0]).await.gap);
-    assert!(!read(&state, &positions[2]).await.gap);
+    assert!(read(&state, &positions[0]).await.gap());
+    assert!(!read(&state, &positions[2]).await.gap());
 }
 
 // SEC-F8

@@ -192,7 +192,7 @@ async fn a_reader_misses_nothing_while_many_write_at_once() {
         let mut heard = Vec::new();
         while heard.len() < WRITERS * EACH {
             let batch = nodes.one.read_log(Some(&position), Duration::from_secs(5)).await.unwrap();
-            assert!(!batch.gap, "{:?}", nodes.server);
+            assert!(!batch.gap(), "{:?}", nodes.server);
             assert!(!batch.entries.is_empty(), "{:?}: only {} were heard", nodes.server, heard.len());
             heard.extend(batch.entries);
             position = batch.position;
@@ -218,19 +218,19 @@ async fn a_log_that_lost_its_end_is_a_gap_also_after_it_has_grown_again() {
         let database = database(&nodes.url).await;
         query("DELETE FROM state_log WHERE number = 2").run(&database).await.unwrap();
         query("UPDATE state_store SET log_end = 1").run(&database).await.unwrap();
-        assert!(read(state, &position).await.gap, "{:?}", nodes.server);
+        assert!(read(state, &position).await.gap(), "{:?}", nodes.server);
         crate::kit::pass(TICK).await;
         for _ in 0..3 {
             state.announce(&Entry::Everything).await.unwrap().sure().unwrap();
         }
-        assert!(read(state, &position).await.gap, "{:?}", nodes.server);
+        assert!(read(state, &position).await.gap(), "{:?}", nodes.server);
 
         let position = start(state).await;
         for _ in 0..3 {
             state.announce(&Entry::Everything).await.unwrap().sure().unwrap();
         }
         query("DELETE FROM state_log WHERE number = 6").run(&database).await.unwrap();
-        assert!(read(state, &position).await.gap, "{:?}: one in the middle is missing", nodes.server);
+        assert!(read(state, &position).await.gap(), "{:?}: one in the middle is missing", nodes.server);
     })
     .await;
 }

@@ -37,7 +37,7 @@ async fn sessions_and_the_log_survive_a_restart() {
     let rotation = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.unwrap();
     assert!(matches!(rotation, Rotation::Rotated(_)));
     let batch = read(&state, &position).await;
-    assert!(!batch.gap);
+    assert!(!batch.gap());
     assert_eq!(batch.entries.len(), 1);
 }
 
@@ -127,11 +127,11 @@ async fn a_reader_behind_the_kept_log_has_a_gap_and_old_rows_go() {
     })
     .await;
     eventually("the log to be trimmed", Duration::from_secs(10), async || {
-        read(&state, &position).await.gap.then_some(())
+        read(&state, &position).await.gap().then_some(())
     })
     .await;
     let rest = read(&state, &seen.position).await;
-    assert_eq!((rest.gap, rest.entries), (false, vec![Entry::Everything]), "nothing after it was trimmed");
+    assert_eq!((rest.gap(), rest.entries), (false, vec![Entry::Everything]), "nothing after it was trimmed");
 }
 
 #[tokio::test]
@@ -148,11 +148,11 @@ async fn a_restored_backup_is_a_gap() {
     database.close().await;
     std::fs::copy(&backup, &path).unwrap();
     let state = sql(&file(&dir)).await;
-    assert!(read(&state, &position).await.gap);
+    assert!(read(&state, &position).await.gap());
     // Also where as much was written since: other entries have the same numbers.
     pass(TICK).await;
     state.announce(&Entry::Everything).await.unwrap().sure().unwrap();
-    assert!(read(&state, &position).await.gap);
+    assert!(read(&state, &position).await.gap());
 }
 
 /// As the version before users made it.
@@ -167,7 +167,7 @@ async fn a_file_of_an_older_version_is_taken_on_with_what_is_in_it() {
     pool.close().await;
     let state = sql(&file(&dir)).await;
     let batch = read(&state, &Position("other 0".into())).await;
-    assert_eq!((&*batch.position.0, batch.store_began.0), ("store-1 7 0", 1_700_000_000));
+    assert_eq!((&*batch.position.0, batch.proof.expect("proven").store_began.0), ("store-1 7 0", 1_700_000_000));
     let session = open(&state, "alice").await;
     assert!(lives(&state, &session).await);
 }

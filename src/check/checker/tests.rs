@@ -325,7 +325,7 @@ async fn another_issuers_token_from_before_the_store_began_is_denied() {
     bench.verifier.learn("new", &foreign("alice", START));
     assert_eq!((check(&bench, "old").await, check(&bench, "new").await), ("invalid_token", "ok"));
     let mut flushed = testing::batch(Vec::new(), true);
-    flushed.store_began = START.plus(SECOND);
+    flushed.proof.as_mut().expect("proven").store_began = START.plus(SECOND);
     bench.checker.hear_batch(&flushed, bench.clock.monotonic());
     assert_eq!(check(&bench, "new").await, "invalid_token");
 }

@@ -60,6 +60,23 @@ async fn an_empty_answer_is_as_fresh_as_a_full_one_but_a_part_of_the_log_is_not(
     assert_eq!(bench.checker.staleness(), Some(Duration::ZERO));
 }
 
+// SEC-S1, SEC-S3
+#[tokio::test]
+async fn an_unproven_answer_ends_what_it_names_and_proves_nothing() {
+    let bench = Bench::new(&[]);
+    let alice = claims("alice");
+    bench.verifier.learn("alice", &alice);
+    let mut follower = follower(&bench);
+    follower.step().await;
+    assert!(is_allowed(&bench, "alice").await);
+    bench.clock.advance(SECOND);
+    let unproven = LogBatch { proof: None, ..batch(vec![Entry::Session(alice.sid.expect("own"))], false) };
+    bench.store.batches.lock().unwrap().push(unproven);
+    assert_eq!(follower.step().await, None, "it reads on at once");
+    assert!(!is_remembered(&bench, "alice"));
+    assert_eq!(bench.checker.staleness(), Some(SECOND));
+}
+
 // SEC-F1
 #[tokio::test]
 async fn a_failing_log_makes_us_stale_and_says_so() {

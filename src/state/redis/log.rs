@@ -3,13 +3,13 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fred::types::Value;
 use tokio::sync::Mutex;
 
 use super::super::record::entry_from;
-use super::super::{Entry, LogBatch, Position, StateError};
+use super::super::{Entry, LogBatch, Position, Proof, StateError};
 use super::codec::Reply;
 use super::keys::{BEGAN, LOG, LOG_LENGTH, slot};
 use super::link::Link;
@@ -22,6 +22,10 @@ const SLACK: Duration = Duration::from_millis(500);
 /// Thousands of entries take longer to tell than one.
 const BACK: Duration = Duration::from_secs(2);
 
+/// While entries come, so often is asked whether any is missing before them. To look costs the server more than to tell an
+/// entry, and there may be hundreds of checkers.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
 /// The most entries of one answer.
 const AT_ONCE: i64 = 1000;
 
@@ -29,8 +33,8 @@ const AT_ONCE: i64 = 1000;
 #[derive(Debug)]
 pub(super) struct Log {
     link: Link,
-    /// Two readers of one connection would wait for each other unseen.
-    reading: Mutex<()>,
+    /// When the log was last looked at. Two readers of one connection would wait for each other unseen.
+    looked: Mutex<Option<Instant>>,
 }
 
 /// The id of a stream entry: milliseconds and a number.
@@ -42,6 +46,8 @@ pub(super) struct EntryId(pub(super) u64, pub(super) u64);
 pub(super) struct Place {
     pub(super) began: String,
     pub(super) server: String,
+    /// Up to here nothing is missing.
+    pub(super) proven: EntryId,
     pub(super) last: EntryId,
 }
 
@@ -52,19 +58,19 @@ pub(super) struct Sight {
     /// Replication id and run id: after a failover or a restart, what was acknowledged may be lost.
     pub(super) server: String,
     pub(super) newest: EntryId,
-    /// Whether the entry the reader stood at is still there.
+    /// Whether the entry up to which nothing was missing is still there.
     pub(super) anchored: bool,
     pub(super) length: u64,
 }
 
 impl Log {
     pub(super) fn new(link: Link) -> Self {
-        Self { link, reading: Mutex::new(()) }
+        Self { link, looked: Mutex::new(None) }
     }
 
     pub(super) async fn read(&self, after: Option<&Position>, wait: Duration) -> Result<LogBatch, StateError> {
-        let _turn = self.reading.lock().await;
-        let answer = self.read_on(after.and_then(|position| position.0.parse().ok()), wait).await;
+        let mut looked = self.looked.lock().await;
+        let answer = self.read_on(after.and_then(|position| position.0.parse().ok()), wait, &mut looked).await;
         self.or_abandon(answer)
     }
 
@@ -95,31 +101,38 @@ impl Log {
         answer
     }
 
-    async fn read_on(&self, place: Option<Place>, wait: Duration) -> Result<LogBatch, StateError> {
+    async fn read_on(
+        &self,
+        place: Option<Place>,
+        wait: Duration,
+        looked: &mut Option<Instant>,
+    ) -> Result<LogBatch, StateError> {
         let fresh = match &place {
             Some(place) => self.entries_after(place.last, wait).await?,
             None => Vec::new(),
         };
+        let last = fresh.last().map(|(id, _)| *id);
+        let entries = fresh.into_iter().map(|(_, entry)| entry).collect();
+        let soon = !wait.is_zero() && looked.is_some_and(|at| at.elapsed() < LOOK_EVERY);
+        if let (Some(place), Some(last), true) = (&place, last, soon) {
+            // An end is an end, whatever may be missing before it: it is told without a second round trip.
+            let position = Place { last, ..place.clone() }.position();
+            return Ok(LogBatch { entries, position, proof: None });
+        }
         // Looked at after the reading, never before: what it shows covers all that was read, and a store that was flushed
         // while we waited is not taken for a quiet one.
-        let anchor = place.as_ref().map_or(EntryId::default(), |place| place.last);
-        let sight = self.look(anchor).await?;
+        let sight = self.look(place.as_ref().map_or(EntryId::default(), |place| place.proven)).await?;
+        *looked = Some(Instant::now());
         let gap = place.as_ref().is_none_or(|place| place.missed_something(&sight));
-        let last = match fresh.last() {
+        let last = match (&place, last) {
+            (Some(place), last) if !gap => last.unwrap_or(place.last),
             // After a gap the reader begins anew, so it goes on from the log's end.
-            _ if gap => sight.newest,
-            Some((id, _)) => *id,
-            None => anchor,
+            _ => sight.newest,
         };
         let seconds = sight.began.rsplit(':').next().and_then(|seconds| seconds.parse().ok());
         let store_began = seconds.map(Timestamp).ok_or_else(|| StateError::Corrupt("the store's epoch".into()))?;
-        let position = Place { began: sight.began, server: sight.server, last };
-        Ok(LogBatch {
-            entries: fresh.into_iter().map(|(_, entry)| entry).collect(),
-            position: Position(position.to_string().into()),
-            gap,
-            store_began,
-        })
+        let position = Place { began: sight.began, server: sight.server, proven: last, last }.position();
+        Ok(LogBatch { entries, position, proof: Some(Proof { gap, store_began }) })
     }
 
     async fn entries_after(&self, last: EntryId, wait: Duration) -> Result<Vec<(EntryId, Entry)>, StateError> {
@@ -189,9 +202,13 @@ impl Log {
 }
 
 impl Place {
+    fn position(&self) -> Position {
+        Position(self.to_string().into())
+    }
+
     /// Whether entries between this place and what is seen now may have gone by unread.
     pub(super) fn missed_something(&self, sight: &Sight) -> bool {
-        let unread_were_trimmed = if self.last == EntryId::default() {
+        let unread_were_trimmed = if self.proven == EntryId::default() {
             // There was no entry yet, so none to hold on to; but a log shorter than its limit was never trimmed.
             sight.length >= LOG_LENGTH
         } else {
@@ -241,7 +258,7 @@ impl FromStr for EntryId {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.began, self.server, self.last)
+        write!(f, "{} {} {} {}", self.began, self.server, self.proven, self.last)
     }
 }
 
@@ -250,11 +267,10 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut parts = text.split(' ');
-        let (Some(began), Some(server), Some(last), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(());
-        };
-        Ok(Self { began: began.into(), server: server.into(), last: last.parse()? })
+        let mut next = || parts.next().ok_or(());
+        let (began, server) = (next()?.into(), next()?.into());
+        let (proven, last) = (next()?.parse()?, next()?.parse()?);
+        if parts.next().is_some() { Err(()) } else { Ok(Self { began, server, proven, last }) }
     }
 }
 
@@ -263,7 +279,7 @@ mod tests {
     use super::*;
 
     fn place() -> Place {
-        Place { began: "a:1".into(), server: "r.s".into(), last: EntryId(7, 1) }
+        Place { began: "a:1".into(), server: "r.s".into(), proven: EntryId(7, 1), last: EntryId(7, 1) }
     }
 
     fn sight() -> Sight {
@@ -288,7 +304,7 @@ mod tests {
         ] {
             assert!(place().missed_something(&seen), "{what}");
         }
-        let new = Place { last: EntryId::default(), ..place() };
+        let new = Place { proven: EntryId::default(), ..place() };
         assert!(!new.missed_something(&Sight { anchored: false, ..sight() }));
         assert!(new.missed_something(&Sight { anchored: false, length: LOG_LENGTH, ..sight() }));
     }

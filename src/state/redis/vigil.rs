@@ -18,8 +18,13 @@ use super::log::{EntryId, Place, Sight};
 /// How many entries are remembered: about a megabyte.
 const REMEMBERED: usize = 10_000;
 
+/// So many at most are read before it is asked whether they are of the log that was followed.
+const UNPROVEN: usize = 1000;
+
 /// How long one read waits for news, and how soon a failed one is tried again.
 const WAIT: Duration = Duration::from_secs(5);
+/// Where news came, how long one waits for more before it is known that they are of the log that was followed.
+const WAIT_FOR_MORE: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Tokens of another issuer's subject are denied again for this long: how long they live is not in the log.
@@ -63,7 +68,16 @@ impl RedisState {
         if let Some(place) = &vigil.place {
             // Remembered before anything else is asked: the next answer may be that of a store that has lost it. Or this one
             // is already, and has ends of its own.
-            vigil.unproven.extend(self.vigil_log.news(place.last, WAIT).await?);
+            let (last, wait) = match vigil.unproven.last_key_value() {
+                Some((last, _)) => (*last, WAIT_FOR_MORE),
+                None => (place.last, WAIT),
+            };
+            let news = self.vigil_log.news(last, wait).await?;
+            let more_may_come = !news.is_empty();
+            vigil.unproven.extend(news);
+            if more_may_come && vigil.unproven.len() < UNPROVEN {
+                return Ok(());
+            }
         }
         let sight = self.vigil_log.sight(vigil.last()).await?;
         if vigil.place.as_ref().is_some_and(|place| !place.missed_something(&sight)) {
@@ -101,7 +115,7 @@ impl Vigil {
 
     fn hear(&mut self, news: BTreeMap<EntryId, Entry>) {
         if let (Some(place), Some((last, _))) = (&mut self.place, news.last_key_value()) {
-            place.last = *last;
+            (place.proven, place.last) = (*last, *last);
         }
         self.heard.extend(news);
         while self.heard.len() > REMEMBERED {
@@ -126,7 +140,12 @@ impl Vigil {
             let missing = unproven.into_iter().filter(|(id, entry)| log.get(id) != Some(entry));
             self.lost.extend(parted.chain(missing).map(|(_, entry)| entry));
         }
-        self.place = Some(Place { began: sight.began, server: sight.server, last: EntryId::default() });
+        self.place = Some(Place {
+            began: sight.began,
+            server: sight.server,
+            proven: EntryId::default(),
+            last: EntryId::default(),
+        });
         self.hear(log);
     }
 }

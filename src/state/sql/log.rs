@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::record::{entry_from, entry_parts};
-use super::super::{Entry, LogBatch, Position, StateError};
+use super::super::{Entry, LogBatch, Position, Proof, StateError};
 use super::follow::{CHANNEL, Following};
 use super::unsigned;
 use crate::clock::{Millis, Timestamp};
@@ -88,7 +88,7 @@ pub(super) async fn read(
         let written = following.next();
         let batch = look(database, after).await?;
         let left = deadline.saturating_duration_since(Instant::now());
-        if batch.gap || !batch.entries.is_empty() || left.is_zero() {
+        if batch.gap() || !batch.entries.is_empty() || left.is_zero() {
             return Ok(batch);
         }
         written.wait(left).await;
@@ -118,8 +118,7 @@ async fn look(database: &Database, after: Option<&Position>) -> Result<LogBatch,
         Ok(LogBatch {
             entries,
             position: Position(format!("{} {number} {written_at}", head.id).into()),
-            gap,
-            store_began: Timestamp(unsigned(head.began_seconds)?),
+            proof: Some(Proof { gap, store_began: Timestamp(unsigned(head.began_seconds)?) }),
         })
     };
     let end = (head.log_end, head.end_written_at);
