@@ -12,6 +12,7 @@ pub mod listen;
 pub mod logging;
 pub mod metrics;
 pub mod secret;
+pub mod turns;
 pub mod units;
 
 // Tokens and where their state lives, and users.

@@ -1,11 +1,8 @@
 //! Single flight: concurrent misses of one token share one lookup. Only what the lookup found is shared, never a
-//! decision (SEC-T18), and nothing is remembered after it. There are never more of them than can be answered in time: who asks
-//! more than that hears so at once, so that an overload slows nobody else down. Called by `lookup`.
+//! decision (SEC-T18), and nothing is remembered after it. Called by `lookup`.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
@@ -17,49 +14,35 @@ use crate::secret::Digest;
 pub struct Flights<T> {
     /// Held for one look-up in the map, never across an await.
     shards: Box<[Mutex<Shard<T>>]>,
-    under_way: AtomicUsize,
 }
 
 type Shard<T> = HashMap<Digest, Arc<OnceCell<T>>>;
 
 const SHARDS: usize = 32;
-/// Lookups at once. Each is some 50 µs of work, so a core is through with all of them within the 100 ms that the store has;
-/// were there more, all of them would be given up in the end, and the work be for nothing.
-const MOST: usize = 1024;
 
 impl<T: Clone> Flights<T> {
-    /// The result of the lookup under way, or of `lookup`; `None` where too many are under way. If whoever runs it is
-    /// cancelled, another waiter runs its own.
-    pub async fn join(&self, key: Digest, lookup: impl Future<Output = T>) -> Option<T> {
-        let flight = self.board(key)?;
-        Some(flight.cell().get_or_init(|| lookup).await.clone())
+    /// The result of the lookup under way, or of `lookup`. If whoever runs it is cancelled, another waiter runs its own.
+    pub async fn join(&self, key: Digest, lookup: impl Future<Output = T>) -> T {
+        let flight = self.board(key);
+        flight.cell().get_or_init(|| lookup).await.clone()
     }
 
-    fn board(&self, key: Digest) -> Option<Seat<'_, T>> {
+    fn board(&self, key: Digest) -> Seat<'_, T> {
         let shard = &self.shards[usize::from(key.as_bytes()[0]) % SHARDS];
-        let mut listed = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = match listed.entry(key) {
-            Entry::Occupied(flight) => flight.get().clone(),
-            Entry::Vacant(_) if self.under_way.load(Ordering::Relaxed) >= MOST => return None,
-            Entry::Vacant(place) => {
-                self.under_way.fetch_add(1, Ordering::Relaxed);
-                place.insert(Arc::default()).clone()
-            }
-        };
-        Some(Seat { shard, under_way: &self.under_way, key, cell: Some(cell) })
+        let cell = shard.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        Seat { shard, key, cell: Some(cell) }
     }
 }
 
 impl<T> Default for Flights<T> {
     fn default() -> Self {
-        Self { shards: std::iter::repeat_with(Mutex::default).take(SHARDS).collect(), under_way: AtomicUsize::new(0) }
+        Self { shards: std::iter::repeat_with(Mutex::default).take(SHARDS).collect() }
     }
 }
 
 /// One waiter's place. The flight is taken off the map when it has landed, or when its last waiter has gone.
 struct Seat<'f, T> {
     shard: &'f Mutex<Shard<T>>,
-    under_way: &'f AtomicUsize,
     key: Digest,
     /// Taken out only when the seat is given up.
     cell: Option<Arc<OnceCell<T>>>,
@@ -79,7 +62,6 @@ impl<T> Drop for Seat<'_, T> {
         let over = cell.initialized() || Arc::strong_count(&cell) == 2; // the map and this seat
         if over && shard.get(&self.key).is_some_and(|listed| Arc::ptr_eq(listed, &cell)) {
             shard.remove(&self.key);
-            self.under_way.fetch_sub(1, Ordering::Relaxed);
         }
         drop(cell);
     }
@@ -87,6 +69,8 @@ impl<T> Drop for Seat<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use tokio::sync::Notify;
 
     use super::*;
@@ -115,7 +99,7 @@ mod tests {
         tokio::task::yield_now().await;
         go.notify_one();
         for waiter in waiters {
-            assert_eq!(waiter.await.expect("no panic"), Some(0));
+            assert_eq!(waiter.await.expect("no panic"), 0);
         }
         assert_eq!(runs.load(Ordering::SeqCst), 1);
         assert_eq!(under_way(&flights), 0);
@@ -137,19 +121,8 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!waiter.is_finished());
         leader.abort();
-        assert_eq!(waiter.await.expect("no panic"), Some(7));
+        assert_eq!(waiter.await.expect("no panic"), 7);
         assert_eq!(under_way(&flights), 0);
-    }
-
-    #[tokio::test]
-    async fn who_asks_more_than_can_be_answered_hears_so_at_once() {
-        let flights: Flights<u8> = Flights::default();
-        let seats: Vec<_> = (0..MOST).map(|n| flights.board(Digest::of(&n.to_be_bytes())).expect("a seat")).collect();
-        assert_eq!(flights.join(Digest::of(b"one more"), async { 1 }).await, None);
-        assert!(flights.board(Digest::of(&0_usize.to_be_bytes())).is_some(), "to share one takes no more work");
-        drop(seats);
-        assert_eq!(flights.join(Digest::of(b"one more"), async { 1 }).await, Some(1));
-        assert_eq!((under_way(&flights), flights.under_way.load(Ordering::Relaxed)), (0, 0));
     }
 
     #[tokio::test]

@@ -23,6 +23,7 @@ use crate::secret::Digest;
 use crate::state::{Lookups, Question, Standing};
 use crate::token::jwt::Verifier;
 use crate::token::{Claims, TokenError, jws};
+use crate::turns::Turns;
 
 /// What fetching keys may take.
 const KEYS_BUDGET: Duration = Duration::from_millis(100);
@@ -30,6 +31,12 @@ const KEYS_BUDGET: Duration = Duration::from_millis(100);
 const STORE_BUDGET: Duration = Duration::from_millis(150);
 /// What a whole lookup may take, whoever runs it.
 const WAIT: Duration = Duration::from_millis(300);
+/// Lookups at once. Each is some 50 µs of work, so even a tenth of a core is through with all of them within what the store
+/// has; were there more, all would be given up in the end, and the work be for nothing.
+const AT_WORK: usize = 128;
+/// The rest waits before its signature is looked at, as long as leaves time for the lookup itself.
+const WAITING: usize = 4096;
+const PATIENCE: Duration = Duration::from_millis(100);
 /// How often a lookup is begun anew because something ended it on its way.
 const TRIES: usize = 3;
 
@@ -103,6 +110,7 @@ pub(super) struct Lookup {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) plan: ArcSwap<HeaderPlan>,
     flights: Flights<Result<Arc<Known>, Denial>>,
+    turns: Turns,
     breaker: Breaker,
     max_staleness: Duration,
     max_staleness_on_error: Duration,
@@ -127,6 +135,7 @@ impl Lookup {
             clock,
             plan: ArcSwap::from_pointee(plan),
             flights: Flights::default(),
+            turns: Turns::of(AT_WORK, WAITING, PATIENCE),
             breaker: Breaker::default(),
             max_staleness: settings.max_staleness.0,
             max_staleness_on_error: settings.max_staleness_on_error.0,
@@ -170,15 +179,15 @@ impl Lookup {
     ) -> Result<Arc<Known>, Denial> {
         for _ in 0..TRIES {
             match timeout(WAIT, self.flights.join(token, self.learn(text, token))).await {
-                Ok(Some(Ok(known))) if self.cache.is_live(&known) => {
+                Ok(Ok(known)) if self.cache.is_live(&known) => {
                     self.results.inc(if earlier.is_some() { STALE } else { MISS });
                     self.seen.note(&known.cell, self.clock.now_millis());
                     return Ok(known);
                 }
                 // A revocation came while it was looked up. It wins; what remains true the store knows (SEC-S2).
-                Ok(Some(Ok(_))) => {}
-                Ok(Some(Err(Denial::Unavailable)) | None) | Err(_) => return self.remember(earlier),
-                Ok(Some(Err(denial))) => {
+                Ok(Ok(_)) => {}
+                Ok(Err(Denial::Unavailable)) | Err(_) => return self.remember(earlier),
+                Ok(Err(denial)) => {
                     self.results.inc(MISS);
                     return Err(denial);
                 }
@@ -208,6 +217,10 @@ impl Lookup {
 
     /// One lookup: the signature first, so that junk never reaches the store.
     async fn learn(&self, text: &str, token: Digest) -> Result<Arc<Known>, Denial> {
+        let _turn = self.turns.take().await.map_err(|why| {
+            tracing::debug!(%why, "not looked up");
+            Denial::Unavailable
+        })?;
         let era = self.cache.era();
         let plan = self.plan.load_full();
         let claims = self.verify(text).await?;

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use crate::audit::Event;
 use crate::fault::{Fault, Kind};
-use crate::issue::turns::Overloaded;
 use crate::issue::{Call, Issuer, TokenPair};
 use crate::state::{Cause, Device, NewSession, Opened, StateError};
 use crate::token::jwt::SignError;
 use crate::token::refresh::{RefreshToken, Salt};
 use crate::token::{Generation, Holder, HolderKind, SessionId};
+use crate::turns::Overloaded;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {

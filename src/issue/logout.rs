@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::audit::{Event, outcome};
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
-use crate::issue::turns::Overloaded;
 use crate::issue::{Call, Issuer};
 use crate::state::{Cause, Entry, StateError, Written};
 use crate::token::refresh::RefreshToken;
 use crate::token::{SessionId, SubjectTag, TokenError, TokenId};
+use crate::turns::Overloaded;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LogoutError {

@@ -6,7 +6,6 @@ pub mod logout;
 pub mod record;
 pub mod refresh;
 pub mod trusted;
-pub mod turns;
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -21,7 +20,6 @@ use self::record::Records;
 use crate::audit::{self, About, Event, outcome};
 use crate::authn::password;
 use crate::clock::{Clock, Millis};
-use crate::issue::turns::Turns;
 use crate::limit::{Limited, Standing};
 use crate::listen::networks;
 use crate::metrics::Metrics;
@@ -30,8 +28,16 @@ use crate::state::{AtLimit, Cause, Entry, Expects, Hears, Session, SessionRules,
 use crate::token::jwt::{AccessToken, SignError, Signer, Verifier};
 use crate::token::refresh::RefreshToken;
 use crate::token::{SessionId, SubjectTag, TokenId};
+use crate::turns::Turns;
 use crate::units::Span;
 use crate::users::Users;
+
+/// Steps at once: a hundred microseconds of work each, so checks wait a few hundredths of a second for them at the worst.
+const AT_WORK: usize = 512;
+/// As many clients as may be connected and ask one thing each.
+const WAITING: usize = 4096;
+/// Shorter than what a client waits, and than what one step may take.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens sessions, mints and rotates their tokens, ends them. One for each process that issues; shared by reference.
 pub struct Issuer {
@@ -111,7 +117,7 @@ impl std::fmt::Debug for TokenPair {
 impl Issuer {
     pub fn new(parts: Parts) -> Self {
         let rules = parts.settings.rules();
-        Self { parts, rules, turns: Turns::new() }
+        Self { parts, rules, turns: Turns::of(AT_WORK, WAITING, PATIENCE) }
     }
 
     /// A fresh access token for the session, and its refresh token of the session's generation. `shown` is any refresh

@@ -7,12 +7,12 @@
 
 use crate::audit::Event;
 use crate::fault::{Fault, Kind};
-use crate::issue::turns::Overloaded;
 use crate::issue::{Call, Issuer, TokenPair};
 use crate::state::{Cause, Device, Rotation, Session, StateError};
 use crate::token::jwt::SignError;
 use crate::token::refresh::RefreshToken;
 use crate::token::{HolderKind, TokenError};
+use crate::turns::Overloaded;
 use crate::users::{UserError, UserId};
 
 /// Why there is no new pair. Clients see 401 with one of four codes, or 503.

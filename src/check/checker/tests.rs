@@ -288,6 +288,25 @@ async fn concurrent_misses_of_one_token_ask_the_store_once() {
     assert_eq!(bench.store.asked(), 1);
 }
 
+// SEC-D6: what waits has cost no signature yet, and is not given up for having waited.
+#[tokio::test]
+async fn a_flood_of_unknown_tokens_is_looked_up_a_part_at_a_time() {
+    let bench = Bench::new(&[]);
+    let names: &[String] = (0..200).map(|n| format!("user{n}")).collect::<Vec<_>>().leak();
+    names.iter().for_each(|name| drop(login(&bench, name)));
+    bench.store.shut().await;
+    let flood: Vec<_> = names.iter().map(|name| spawn_check(&bench, name)).collect();
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+    let at_work = bench.store.asked();
+    bench.store.open();
+    for check in flood {
+        assert_eq!(check.await.expect("no panic"), "ok");
+    }
+    assert_eq!((at_work, bench.store.asked()), (128, 200));
+}
+
 #[tokio::test]
 async fn a_caller_who_leaves_does_not_take_the_others_answer_along() {
     let bench = Bench::new(&[]);

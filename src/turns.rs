@@ -1,45 +1,37 @@
-//! How much the issuer takes on at a time (SEC-D6). Asked by each step that opens, renews or ends a session.
+//! How much is taken on at a time (SEC-D6). Asked by each step that opens, renews or ends a session, and by each look-up of a
+//! token that is not known yet.
 //!
-//! Checks share the cores with it, and a step waits mostly for the store. Without a bound, a flood of logins or a slow store
-//! would pile up work that checks then queue behind, and memory with it. A short queue smooths bursts; what finds it full, or
-//! stands in it for too long, is answered 503 at once and may come again.
+//! Such work waits mostly for the store, and shares the cores with everything else. Without a bound, a flood or a slow store
+//! would pile it up until none of it is answered in time. A short queue smooths bursts; what finds it full, or stands in it for
+//! too long, is refused and may come again.
 
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Steps at once: a hundred microseconds of work each, so checks wait a few hundredths of a second for them at the worst.
-const AT_WORK: usize = 512;
-
-/// As many clients as may be connected and ask one thing each.
-const WAITING: usize = 4096;
-
-/// Shorter than what a client waits, and than what one step may take.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// The issuer has too much to do.
+/// There is too much to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many sessions are being opened, renewed or ended at once")]
+#[error("too much is asked for at once")]
 pub struct Overloaded;
 
 #[derive(Debug)]
-pub(super) struct Turns {
+pub struct Turns {
     at_work: Semaphore,
     waiting: Semaphore,
     patience: Duration,
 }
 
 impl Turns {
-    pub(super) fn new() -> Self {
-        Self::of(AT_WORK, WAITING, PATIENCE)
-    }
-
-    fn of(at_work: usize, waiting: usize, patience: Duration) -> Self {
+    /// So many at work, so many in the queue, none of them for longer than this.
+    pub fn of(at_work: usize, waiting: usize, patience: Duration) -> Self {
         Self { at_work: Semaphore::new(at_work), waiting: Semaphore::new(waiting), patience }
     }
 
-    /// Returns when there is room; to be held until the step is done.
-    pub(super) async fn take(&self) -> Result<SemaphorePermit<'_>, Overloaded> {
+    /// Returns when there is room; to be held until the work is done.
+    ///
+    /// # Errors
+    /// The queue is full, or was stood in for too long.
+    pub async fn take(&self) -> Result<SemaphorePermit<'_>, Overloaded> {
         if let Ok(turn) = self.at_work.try_acquire() {
             return Ok(turn);
         }
@@ -58,7 +50,7 @@ mod tests {
     // SEC-D6
     #[tokio::test]
     async fn work_and_queue_are_bounded() {
-        let turns = Turns::of(1, 1, PATIENCE);
+        let turns = Turns::of(1, 1, Duration::from_secs(1));
         let at_work = turns.take().await.expect("room");
         let next = async { turns.take().await.map(drop) };
         let crowd = async {
