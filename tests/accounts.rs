@@ -14,6 +14,8 @@ mod harness;
 mod limits;
 #[path = "accounts/openapi.rs"]
 mod openapi;
+#[path = "accounts/outage.rs"]
+mod outage;
 #[path = "accounts/password.rs"]
 mod password;
 #[path = "accounts/retention.rs"]

@@ -183,6 +183,22 @@ impl Script for Refreshes {
     }
 }
 
+/// `POST /auth/login` with a wrong password, every second time for an account that there is.
+#[derive(Default)]
+pub struct Guesses(u64);
+
+impl Script for Guesses {
+    fn ask(&mut self, into: &mut Vec<u8>) {
+        let who = ["guessed", "nobody"][(self.0 % 2) as usize];
+        self.0 += 1;
+        post(into, "/auth/login", &format!("{{\"email\": \"{who}@example.com\", \"password\": \"guess {}\"}}", self.0));
+    }
+
+    fn hear(&mut self, status: u16, _: &[u8]) -> bool {
+        status == 401
+    }
+}
+
 fn post(into: &mut Vec<u8>, target: &str, body: &str) {
     let head = format!("POST {target} HTTP/1.1\r\nHost: doorward\r\nContent-Type: application/json\r\n");
     into.extend_from_slice(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());

@@ -2,6 +2,7 @@
 
 mod cold;
 mod flat;
+mod flood;
 mod issue;
 mod load;
 mod memory;
@@ -46,6 +47,7 @@ pub const ALL: &[Row] = &[
     Row { name: "revocation", what: "revocation to refusal on another node", measure: revocation::measure },
     Row { name: "open", what: "warm checks at fixed times", measure: open::steady },
     Row { name: "overload", what: "twice the capacity offered", measure: open::overload },
+    Row { name: "flood", what: "a flood of password logins beside checks", measure: flood::measure },
     Row { name: "load", what: "the load test with k6, in a tenth of a CPU", measure: load::measure },
 ];
 

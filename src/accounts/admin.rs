@@ -22,7 +22,7 @@ pub const MOST_LISTED: u32 = 1000;
 /// An administrator at work: someone whose account has the role now, not only in a token; or the command line.
 #[derive(Debug)]
 pub struct Admin<'a> {
-    accounts: &'a Accounts,
+    pub(super) accounts: &'a Accounts,
     /// `None` for the command line.
     who: Option<UserId>,
     call: &'a Call,
@@ -166,7 +166,7 @@ impl Admin<'_> {
         self.who.as_ref() == Some(id)
     }
 
-    fn record(&self, event: Event, id: &UserId, what: &str) {
+    pub(super) fn record(&self, event: Event, id: &UserId, what: &str) {
         let by = self.who.as_ref().map_or("command-line", UserId::as_str);
         self.accounts.parts.issuer.record(self.call, event, Some(id.as_str()), None, &format!("{what} by {by}"));
     }
@@ -177,7 +177,7 @@ fn found(existed: bool) -> Result<(), AccountError> {
 }
 
 /// What is to be a role has to be able to stand in an identity header (SEC-P9).
-fn fit(roles: &[String]) -> Result<(), AccountError> {
+pub(super) fn fit(roles: &[String]) -> Result<(), AccountError> {
     let fits = |role: &String| {
         (1..=64).contains(&role.len()) && role.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
     };

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod first_admin;
+pub mod import;
 pub mod login;
 pub mod password;
 pub mod register;
@@ -73,6 +74,8 @@ pub enum AccountError {
     Unfit(#[from] Unfit),
     #[error("roles are 1 to 64 visible ASCII characters without comma")]
     Role,
+    #[error("a password hash of no kind known here")]
+    HashUnknown,
     #[error("no account can be registered here")]
     RegistrationOff,
     #[error("the address is taken")]
@@ -114,7 +117,9 @@ pub enum AccountError {
 impl Fault for AccountError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Email(_) | Self::PasswordTooLong(_) | Self::Unfit(_) | Self::Role => Kind::Malformed,
+            Self::Email(_) | Self::PasswordTooLong(_) | Self::Unfit(_) | Self::Role | Self::HashUnknown => {
+                Kind::Malformed
+            }
             Self::Credentials | Self::NoAccount => Kind::Unauthenticated,
             Self::RegistrationOff | Self::FirstAdmin | Self::NotAdmin => Kind::Forbidden,
             Self::NoSuchSession | Self::NoSuchUser => Kind::NotFound,
@@ -134,6 +139,7 @@ impl Fault for AccountError {
             Self::PasswordTooLong(_) => "password_too_long",
             Self::Unfit(_) => "weak_password",
             Self::Role => "invalid_role",
+            Self::HashUnknown => "unknown_password_hash",
             Self::RegistrationOff => "registration_off",
             Self::Taken => "email_taken",
             Self::Credentials => "invalid_credentials",
@@ -162,6 +168,10 @@ impl AccountError {
             Self::PasswordTooLong(_) => "A password has at most 1024 bytes.".into(),
             Self::Unfit(unfit) => format!("This password can't be taken: {unfit}."),
             Self::Role => "A role is 1 to 64 visible ASCII characters without comma.".into(),
+            Self::HashUnknown => {
+                "A password hash is bcrypt's ($2b$…, cost up to 16) or Argon2's in PHC form ($argon2id$…, up to a GiB)."
+                    .into()
+            }
             Self::RegistrationOff => "Accounts are made by an administrator here.".into(),
             Self::Taken => "There is an account with this address.".into(),
             Self::Credentials => "The email address or the password is wrong.".into(),

@@ -1,5 +1,7 @@
-//! `user add|list|show|disable|enable|set-password|roles|delete`: straight on the users' database and the token store; every checker
+//! `user add|import|list|show|disable|enable|set-password|roles|delete`: straight on the users' database and the token store; every checker
 //! hears of what ends by the revocation log.
+
+mod import;
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -26,6 +28,7 @@ use crate::users::{Page, User, UserId};
   doorward user disable alice@example.com")]
 pub(super) enum UserCommand {
     Add(Add),
+    Import(import::Import),
     List(List),
     Show(Show),
     Disable(Disable),
@@ -171,6 +174,7 @@ impl UserCommand {
     pub(super) fn run(self) -> Outcome {
         match self {
             Self::Add(add) => add.run(),
+            Self::Import(import) => import.run(),
             Self::List(list) => list.run(),
             Self::Show(show) => show.run(),
             Self::Disable(Disable { one }) => one.set_disabled(true),

@@ -73,6 +73,7 @@ pub struct NewUser {
     pub email: String,
     pub password: Option<PasswordHash>,
     pub roles: Vec<String>,
+    pub confirmed: bool,
 }
 
 /// A hash of a password in PHC or modular crypt form, whose `Debug` shows nothing. Empty where someone has no password.

@@ -6,10 +6,11 @@ use std::process::{Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::harness::doorward::program;
+use crate::harness::http::Request;
 use crate::on_every_store;
 use crate::service::{PASSWORD, Service, Store, Tokens, refused};
 
-on_every_store!(an_account_is_made_and_changed_by_command);
+on_every_store!(an_account_is_made_and_changed_by_command, accounts_of_another_service_are_taken_over);
 
 fn run(service: &Service, input: &str, args: &[&str]) -> Output {
     let mut command = program();
@@ -73,4 +74,46 @@ fn an_account_is_made_and_changed_by_command(store: Store) {
     failed(&run(&service, "", &["delete", "alice@example.com"]), "say --yes");
     done(&run(&service, "", &["delete", "alice@example.com", "--yes"]));
     failed(&run(&service, "", &["show", "alice@example.com"]), "There is no such user.");
+}
+
+/// Of [`PASSWORD`], as another service kept it.
+const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuuNgKjGxHhAv8md3nP8Zofd.FGPohplOy";
+
+fn accounts_of_another_service_are_taken_over(store: Store) {
+    let service = Service::start(store);
+    let there = service.register("there@example.com");
+    let lines = [
+        json!({"id": 7, "email": "Alice@example.com", "password_hash": BCRYPT, "roles": ["editor"], "confirmed": true}),
+        json!({"email": "there@example.com"}),
+        json!({"email": "bob@example.com"}),
+    ]
+    .map(|line| format!("{line}\n"))
+    .concat();
+    let told = |output: &Output| {
+        done(output);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(told(&run(&service, &lines, &["import"])).contains("2 accounts made, 1 were there already."));
+    assert!(told(&run(&service, &lines, &["import"])).contains("0 accounts made, 3 were there already."), "again");
+
+    // The old hash verifies, and is replaced; the id and the rest are as they were.
+    let mut alice = service.login("alice@example.com");
+    for _ in 0..2 {
+        assert_eq!((&alice.claims()["sub"], &alice.claims()["roles"]), (&json!("7"), &json!(["editor"])));
+        alice = service.login("alice@example.com");
+    }
+    assert_eq!(service.send(&Request::get("/profile").bearer(&alice.access)).json()["confirmed"], json!(true));
+    assert_eq!(service.login("there@example.com").claims()["sub"], json!(there));
+
+    let taken = json!({"id": "8", "email": "alice@example.com"}).to_string();
+    failed(&run(&service, &taken, &["import"]), "another account's here, in line 1");
+    let wrong = "{\"email\": \"carol@example.com\"}\nnonsense\n{\"mail\": \"x\"}\n{\"email\": \"no address\"}\n\
+                 {\"email\": \"d@example.com\", \"password_hash\": \"5f4dcc3b5aa765d61d8327deb882cf99\"}\n\
+                 {\"email\": \"e@example.com\", \"id\": \"a b\"}";
+    let output = run(&service, wrong, &["import"]);
+    failed(&output, "nothing was imported:\nline 2: ");
+    for told in ["line 3: wanted", "line 4: An email address", "line 5: A password hash", "line 6: an id"] {
+        failed(&output, told);
+    }
+    failed(&run(&service, "", &["show", "carol@example.com"]), "There is no such user.");
 }

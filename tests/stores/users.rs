@@ -37,7 +37,8 @@ fn hash(text: &str) -> PasswordHash {
 }
 
 fn new_user(email: &str) -> NewUser {
-    NewUser { id: UserId::fresh(), email: email.into(), password: Some(hash("$argon2id$1")), roles: vec![] }
+    let password = Some(hash("$argon2id$1"));
+    NewUser { id: UserId::fresh(), email: email.into(), password, roles: vec![], confirmed: false }
 }
 
 async fn create(users: &SqlUsers, new: &NewUser) -> User {
@@ -59,7 +60,7 @@ async fn a_user_is_read_as_created() {
         let credentials = users.find_by_email("élise@example.com").await.unwrap().unwrap();
         assert_eq!((&credentials.user, &credentials.password), (&user, &new.password), "{name}");
         assert_eq!(users.credentials(&new.id).await.unwrap(), Some(credentials), "{name}");
-        let without = NewUser { password: None, ..new_user("no-password@example.com") };
+        let without = NewUser { password: None, confirmed: true, ..new_user("no-password@example.com") };
         create(&users, &without).await;
         assert_eq!(users.credentials(&without.id).await.unwrap().unwrap().password, None, "{name}");
         assert_eq!(users.find(&UserId::fresh()).await.unwrap(), None, "{name}");

@@ -10,6 +10,10 @@ use crate::secret::{base64url, random_bytes};
 /// A bcrypt hash that would take longer than some seconds is not computed: 2^16 rounds.
 const DEAREST_BCRYPT: u32 = 16;
 
+/// The same for an imported Argon2 hash: a GiB.
+const DEAREST_KIBIBYTES: u32 = 1 << 20;
+const DEAREST_PASSES: u32 = 32;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     #[error("auth.passwords.argon2: these are no costs of Argon2: {0}")]
@@ -78,6 +82,19 @@ pub(super) fn compare(password: &str, kept: &str, today: Costs) -> Result<Found,
         Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Found::Other),
         Err(error) => Err(HashError::Computing(error)),
     }
+}
+
+/// Whether a password could be compared with it: Argon2 or bcrypt, at a cost that is computed within seconds.
+pub(super) fn is_known(kept: &str) -> bool {
+    if kept.starts_with("$2") {
+        return kept.parse().is_ok_and(|parts: bcrypt::HashParts| parts.get_cost() <= DEAREST_BCRYPT);
+    }
+    PasswordHash::new(kept).is_ok_and(|kept| {
+        let within =
+            |name: &str, most: u32| kept.params.get_decimal(name).is_some_and(|cost| (1..=most).contains(&cost));
+        let argon2 = kept.algorithm.as_str().starts_with("argon2") && kept.salt.is_some() && kept.hash.is_some();
+        argon2 && within("m", DEAREST_KIBIBYTES) && within("t", DEAREST_PASSES) && within("p", 64)
+    })
 }
 
 /// `$2b$12$` and its older versions. bcrypt reads 72 bytes of a password and no more.

@@ -82,6 +82,11 @@ impl fmt::Debug for Password {
     }
 }
 
+/// Whether a hash that an account brings from elsewhere is one that passwords can be compared with.
+pub fn is_known_hash(text: &str) -> bool {
+    hash::is_known(text)
+}
+
 /// What a shown password is to the account's hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
