@@ -1,5 +1,6 @@
-//! How many instructions a warm check takes, of each kind, counted by valgrind's callgrind on the release build. Unlike
-//! time, that is the same on a busy machine, so CI holds it to `instructions.txt`:
+//! How many instructions a warm check takes, of each kind, counted by valgrind's callgrind. Unlike time, that is the same on
+//! a busy machine, so CI holds it to `instructions.txt`. Counted is the release build without link-time optimisation
+//! (`profile.counted` in Cargo.toml), which takes half the time to build:
 //!
 //!     ./bench --instructions            fails where a kind takes more than its budget
 //!     ./bench --instructions --renew    writes what it counted as the new budgets
@@ -65,8 +66,8 @@ pub fn run(world: &World, args: &[String]) -> ExitCode {
     }
     if over > 0 {
         println!(
-            "\n{over} of {} kinds take more than {ALLOWANCE} × their budget in benches/instructions.txt. `perf` or callgrind on the \
-             release build tell where. If it has to be so, say why in the commit and renew: ./bench --instructions --renew",
+            "\n{over} of {} kinds take more than {ALLOWANCE} × their budget in benches/instructions.txt. `perf` or callgrind tell \
+             where. If it has to be so, say why in the commit and renew: ./bench --instructions --renew",
             counted.len()
         );
         return ExitCode::FAILURE;

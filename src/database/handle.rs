@@ -8,7 +8,6 @@ use sqlx::{Error, MySql, Postgres, Sqlite, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::engine::Engine;
-use super::query::query;
 use crate::clock::{Clock, Millis};
 
 /// An open database. Clones share its connections.
@@ -84,14 +83,6 @@ impl Database {
         }
     }
 
-    /// The database's time.
-    pub async fn now(&self) -> Result<Millis, Error> {
-        match self.pool {
-            Pool::Sqlite(_) => Ok(self.machine_time()),
-            Pool::Postgres(_) | Pool::MySql(_) => moment(query("SELECT {now}").one(self).await?),
-        }
-    }
-
     /// A pool that hears what is told with `NOTIFY`; only PostgreSQL has that.
     pub fn postgres(&self) -> Option<&sqlx::Pool<Postgres>> {
         match &self.pool {
@@ -125,14 +116,6 @@ impl Change {
             Self::MySql(change) => change.commit().await,
         }
     }
-
-    /// The database's time now: after the locks taken so far were waited for.
-    pub async fn now(&mut self) -> Result<Millis, Error> {
-        match self {
-            Self::Sqlite { begun, .. } => Ok(*begun),
-            Self::Postgres(_) | Self::MySql(_) => moment(query("SELECT {now}").one(self).await?),
-        }
-    }
 }
 
 /// A connection of a server's pool.
@@ -147,10 +130,6 @@ async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::spawn(work).await.unwrap_or(Err(Error::PoolClosed))
-}
-
-fn moment((millis,): (i64,)) -> Result<Millis, Error> {
-    millis.try_into().map(Millis).map_err(|error| Error::Decode(Box::new(error)))
 }
 
 impl fmt::Debug for Database {

@@ -8,6 +8,7 @@ mod query;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod time;
 
 use std::fs;
 use std::sync::Arc;
