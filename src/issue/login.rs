@@ -136,9 +136,7 @@ impl TryFrom<&Value> for PlainId {
 
     fn try_from(value: &Value) -> Result<Self, NotAPlainId> {
         let visible = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b',');
-        let fits = |text: &str| {
-            (1..=255).contains(&text.len()) && visible(text) && !text.starts_with(CLIENT_PREFIX)
-        };
+        let fits = |text: &str| (1..=255).contains(&text.len()) && visible(text) && !text.starts_with(CLIENT_PREFIX);
         match value {
             Value::Number(number) => number.as_u64().map(Self::Number).ok_or(NotAPlainId),
             Value::String(text) if fits(text) => Ok(Self::Text(text.clone())),

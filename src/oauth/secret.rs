@@ -91,7 +91,9 @@ mod tests {
 
     #[test]
     fn what_people_think_up_and_what_is_escaped_differently_is_refused() {
-        for wrong in ["", "hunter2", &"a".repeat(31), &"a".repeat(513), &format!("{}+", "a".repeat(32)), &"é".repeat(32)] {
+        for wrong in
+            ["", "hunter2", &"a".repeat(31), &"a".repeat(513), &format!("{}+", "a".repeat(32)), &"é".repeat(32)]
+        {
             assert_eq!(SecretHash::of(wrong), Err(Unfit), "{wrong}");
         }
         for wrong in ["", "sha256:", "sha256:AAAA", "$argon2id$v=19$", &make()] {

@@ -47,7 +47,9 @@ impl<'a> Shown<'a> {
             (None, (Some(JWT_BEARER), Some(jwt)), id) => Ok(Self::Assertion { id, jwt }),
             (None, (None, None), Some(id)) => Ok(Self::Name(id)),
             (None, (None, None), None) => Ok(Self::Nothing),
-            (None, ..) => Err(Refusal::request("client_assertion_type must be the one of RFC 7523, beside client_assertion.")),
+            (None, ..) => {
+                Err(Refusal::request("client_assertion_type must be the one of RFC 7523, beside client_assertion."))
+            }
         }
     }
 

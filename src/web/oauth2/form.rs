@@ -63,7 +63,9 @@ mod tests {
     fn each_parameter_stands_once_and_one_without_value_is_left_out() {
         let form = Form::of(b"token=a%2Bb+c&scope=&x").unwrap_or_else(|_| panic!("a form"));
         assert_eq!((form.get("token"), form.get("scope"), form.get("x")), (Some("a+b c"), None, None));
-        for wrong in [&b"token=a&token=b"[..], b"token=a&token=", b"x&x", b"t%6fken=a&token=b", b"a=%00", b"a=%ff", b"a=\xff"] {
+        for wrong in
+            [&b"token=a&token=b"[..], b"token=a&token=", b"x&x", b"t%6fken=a&token=b", b"a=%00", b"a=%ff", b"a=\xff"]
+        {
             assert!(Form::of(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -87,13 +87,7 @@ pub(super) async fn introspect(State(desk): State<Arc<Desk>>, request: Request) 
 }
 
 /// Who asks about tokens must have proved who that is.
-async fn caller(
-    desk: &Desk,
-    oauth: &OAuth,
-    headers: &HeaderMap,
-    form: &Form,
-    call: &Call,
-) -> Result<(), Refusal> {
+async fn caller(desk: &Desk, oauth: &OAuth, headers: &HeaderMap, form: &Form, call: &Call) -> Result<(), Refusal> {
     let shown = Shown::of(headers, form)?;
     if let Some(key) = shown.bearer() {
         oauth.admit(call).await?;
