@@ -22,5 +22,6 @@ mod requests;
 mod revocation;
 #[path = "oauth2/server.rs"]
 mod server;
+#[allow(dead_code, reason = "shared with the tests of accounts, which use all of it")]
 #[path = "accounts/service.rs"]
 mod service;

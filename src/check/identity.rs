@@ -138,3 +138,22 @@ impl Default for HeaderSettings {
         Self::Preset(PresetSettings { preset: Preset::Doorward })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::check::testing::claims;
+
+    #[test]
+    fn only_a_token_that_an_account_signed_in_for_is_an_accounts() {
+        let of_account = |own: bool, name: &str| {
+            let mut claims = Claims { own, ..claims("alice") };
+            claims.payload.insert(name.into(), json!("alice"));
+            Identity::new(&claims, [].into(), &[]).of_account
+        };
+        assert!(of_account(true, "sub"));
+        assert!(!of_account(true, "user_id") && !of_account(true, "client_id") && !of_account(false, "sub"));
+    }
+}
