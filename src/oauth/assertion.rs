@@ -26,10 +26,8 @@ const KEYS_BUDGET: Duration = Duration::from_secs(2);
 const MAX_TRIES: usize = 8;
 
 /// Verified against where no key is known, so that an unknown client takes as long as a known one. The point is RFC 8032's.
-static NOBODYS: LazyLock<VerificationKey> = LazyLock::new(|| {
-    let point: [u8; 32] = std::array::from_fn(|at| POINT[at]);
-    VerificationKey::ed25519(point).expect("the RFC's public key is a good one")
-});
+static NOBODYS: LazyLock<VerificationKey> =
+    LazyLock::new(|| VerificationKey::ed25519(*POINT).expect("the RFC's public key is a good one"));
 const POINT: &[u8; 32] = b"\xd7\x5a\x98\x01\x82\xb1\x0a\xb7\xd5\x4b\xfe\xd3\xc9\x64\x07\x3a\x0e\xe1\x72\xf3\xda\xa6\x23\x25\xaf\x02\x1a\x68\xf7\x07\x51\x1a";
 
 impl OAuth {

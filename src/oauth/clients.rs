@@ -38,16 +38,21 @@ pub enum Grant {
     RefreshToken,
 }
 
-/// What is wrong with a client's settings: the key, what, and the fix.
-pub type Fault = (&'static str, String, &'static str);
+/// What is wrong with one of a client's settings.
+#[derive(Debug)]
+pub struct Mistake {
+    pub key: &'static str,
+    pub what: String,
+    pub fix: &'static str,
+}
 
 impl ClientSettings {
     /// Everything that is wrong with it by itself.
-    pub fn faults(&self) -> Vec<Fault> {
-        let mut faults: Vec<Fault> = Vec::new();
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
         let mut told = |wrong: bool, key, what: &str, fix| {
             if wrong {
-                faults.push((key, what.to_owned(), fix));
+                mistakes.push(Mistake { key, what: what.to_owned(), fix });
             }
         };
         let id_fits = (1..=128).contains(&self.id.len()) && self.id.bytes().all(is_unreserved);
@@ -66,11 +71,15 @@ impl ClientSettings {
             let what = format!("`{scope}` is no scope: visible ASCII without space, quote and backslash");
             told(!is_scope(scope), "scopes", &what, "write such as orders:read");
         }
-        faults
+        mistakes
     }
 
     fn is_public(&self) -> bool {
         self.secret_hash.is_empty() && self.jwks.is_empty()
+    }
+
+    fn place(&self) -> Option<Place> {
+        Place::of_url_or_file(&self.jwks).ok().filter(|_| !self.jwks.is_empty())
     }
 }
 
@@ -121,12 +130,10 @@ pub struct Clients {
 
 /// Why the clients can't be served.
 #[derive(Debug, thiserror::Error)]
-#[error("clients[{at}].{key}: {what}; {fix}")]
+#[error("clients[{at}].{}: {}; {}", .mistake.key, .mistake.what, .mistake.fix)]
 pub struct UnusableClient {
     at: usize,
-    key: &'static str,
-    what: String,
-    fix: &'static str,
+    mistake: Mistake,
 }
 
 impl Clients {
@@ -138,9 +145,8 @@ impl Clients {
         let stop = CancellationToken::new();
         let mut by_id = HashMap::with_capacity(settings.len());
         for (at, one) in settings.iter().enumerate() {
-            let unusable = |(key, what, fix)| UnusableClient { at, key, what, fix };
-            if let Some(fault) = one.faults().into_iter().next() {
-                return Err(unusable(fault));
+            if let Some(mistake) = one.mistakes().into_iter().next() {
+                return Err(UnusableClient { at, mistake });
             }
             let keys = one.place().map(|place| {
                 let named = format!("the client {}", one.id).into();
@@ -156,7 +162,8 @@ impl Clients {
                 scopes: one.scopes.clone(),
             };
             if by_id.insert(client.id.clone(), Arc::new(client)).is_some() {
-                return Err(unusable(("id", format!("`{}` stands for two clients", one.id), "give each its own")));
+                let what = format!("`{}` stands for two clients", one.id);
+                return Err(UnusableClient { at, mistake: Mistake { key: "id", what, fix: "give each its own" } });
             }
         }
         Ok(Self { by_id, _keeping: stop.drop_guard() })
@@ -164,12 +171,6 @@ impl Clients {
 
     pub fn find(&self, id: &str) -> Option<&Arc<Client>> {
         self.by_id.get(id)
-    }
-}
-
-impl ClientSettings {
-    fn place(&self) -> Option<Place> {
-        Place::of_url_or_file(&self.jwks).ok().filter(|_| !self.jwks.is_empty())
     }
 }
 
@@ -202,7 +203,8 @@ mod tests {
 
     #[test]
     fn settings_that_would_let_anyone_in_or_fit_nothing_are_named() {
-        let keys = |settings: ClientSettings| settings.faults().into_iter().map(|(key, ..)| key).collect::<Vec<_>>();
+        let keys =
+            |settings: ClientSettings| settings.mistakes().into_iter().map(|mistake| mistake.key).collect::<Vec<_>>();
         let id = || "billing".to_owned();
         let grants = || vec![Grant::ClientCredentials];
         assert_eq!(keys(ClientSettings { id: id(), ..Default::default() }), Vec::<&str>::new());

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use crate::harness::doorward::Doorward;
 use crate::harness::foreign::ForeignIssuer;
 use crate::on_every_store;
 use crate::server::{Server, access, asserted, post, refused};
@@ -74,4 +75,21 @@ fn an_assertion_is_signed_by_the_client_that_sends_it() {
     // Our own access token is no assertion, and an assertion is no access token.
     refused(&server.with_assertion(&server.client_token()), 401, "invalid_client");
     assert_eq!(server.service.check(&good), 401);
+}
+
+#[test]
+fn an_assertion_that_one_node_took_no_other_takes() {
+    let server = Server::start(Store::SqliteAndRedis);
+    let file = server.service.doorward.folder().join("doorward.yaml");
+    let mut config: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    config.as_object_mut().unwrap().remove("listen");
+    let other = Doorward::start(config);
+    let at_other = |assertion: &str| {
+        post("/oauth2/token", &format!("grant_type=client_credentials{}", asserted(assertion))).send(other.public)
+    };
+    let assertion = server.assertion(json!({"aud": server.issuer()}));
+    let token = access(&at_other(&assertion));
+    assert_eq!(server.service.check(&token), 200);
+    refused(&server.with_assertion(&assertion), 401, "invalid_client");
+    refused(&at_other(&assertion), 401, "invalid_client");
 }

@@ -2,10 +2,11 @@
 
 use super::{Told, web_url};
 use crate::config::Config;
+use crate::oauth::clients::Mistake;
 
 pub(super) fn judge(config: &Config, told: &mut Told) {
     for (at, client) in config.clients.iter().enumerate() {
-        for (key, what, fix) in client.faults() {
+        for Mistake { key, what, fix } in client.mistakes() {
             told.error_if(true, format!("clients[{at}].{key}"), what, fix);
         }
         let twice = config.clients[..at].iter().any(|other| other.id == client.id);
