@@ -68,9 +68,13 @@ impl ClientSettings {
         let what = "anyone could get this client's tokens: it has neither secret_hash nor jwks";
         told(alone, "grants", what, "give it a secret_hash or jwks, or take client_credentials away");
         for scope in &self.scopes {
-            let what = format!("`{scope}` is no scope: visible ASCII without space, quote and backslash");
+            let what =
+                format!("`{scope}` is no scope: 1 to 128 visible ASCII characters without comma, quote and backslash");
             told(!is_scope(scope), "scopes", &what, "write such as orders:read");
         }
+        let together: usize = self.scopes.iter().map(|scope| scope.len() + 1).sum();
+        let what = "together they are over 2 KiB: with them in it a token is too long for proxies";
+        told(together > MOST_SCOPES, "scopes", what, "name fewer, or shorter ones");
         mistakes
     }
 
@@ -83,9 +87,13 @@ impl ClientSettings {
     }
 }
 
-/// A `scope-token` of RFC 6749 section 3.3.
+/// All scopes of a client, in bytes with what parts them.
+const MOST_SCOPES: usize = 2048;
+
+/// A `scope-token` of RFC 6749 section 3.3 that can stand in an identity header too (SEC-P9): else no check would let it pass.
 fn is_scope(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+    let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b',');
+    (1..=128).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// A client that may be asked for.
@@ -217,5 +225,9 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(keys(wrong), ["id", "secret_hash", "jwks", "scopes"]);
+        let scoped = |scopes: Vec<String>| keys(ClientSettings { id: id(), scopes, ..Default::default() });
+        assert_eq!(scoped(vec!["a,b".into()]), ["scopes"]);
+        assert_eq!(scoped(vec!["a".repeat(128); 15]), Vec::<&str>::new());
+        assert_eq!(scoped(vec!["a".repeat(128); 16]), ["scopes"]);
     }
 }
