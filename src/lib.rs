@@ -31,6 +31,8 @@ pub mod issue;
 
 pub mod accounts;
 
+pub mod oauth;
+
 // The doors.
 pub mod gate;
 pub mod ops;

@@ -13,6 +13,7 @@ use crate::check::policy::Policy;
 use crate::config::change::needing_restart;
 use crate::config::{self, Config, Loaded, Watch};
 use crate::logging;
+use crate::oauth::clients::Clients;
 
 pub(super) struct Reloading {
     /// What was there at the start: what needs a restart is still as it says.
@@ -41,7 +42,7 @@ impl Reloading {
         &self.loaded.config
     }
 
-    /// Takes over what has changed: rules, headers, keys, trusted callers, limits, the log level. The rest asks for a restart.
+    /// Takes over what has changed: rules, headers, keys, trusted callers, OAuth clients, limits, the log level. The rest asks for a restart.
     pub(super) async fn apply(&mut self, to: &Reloads) {
         let outcome = match self.try_apply(to).await {
             Ok(()) => "reloaded",
@@ -65,10 +66,14 @@ impl Reloading {
             if let Some(warning) = callers.warning() {
                 tracing::warn!("{warning}");
             }
+            let clients = Clients::new(&config.clients)?;
             // The one step that can still fail comes before those that cannot.
             plane.keys.reload(config).await?;
             plane.desk.callers.store(callers.into());
             plane.limits.reload(config.limits.clone());
+            if let Some(oauth) = &plane.desk.oauth {
+                oauth.reload(clients);
+            }
         }
         to.checker.reload(policy, plan);
         logging::set_level(config.logging.level);

@@ -21,6 +21,8 @@ use crate::issue::record::Records;
 use crate::issue::trusted::TrustedCallers;
 use crate::issue::{self, Issuer};
 use crate::limit::Limits;
+use crate::oauth::clients::Clients;
+use crate::oauth::{self, Names, OAuth};
 use crate::state::Hears;
 use crate::token::jwt::{Signer, Verifier};
 use crate::token::keys::KeyRing;
@@ -77,6 +79,18 @@ impl SessionPlane {
         let (counters, clock) = (Arc::clone(&store.counters), Arc::clone(&ground.clock));
         let limits = Arc::new(Limits::new(config.limits.clone(), counters, clock, Arc::clone(&ground.metrics)));
         let accounts = accounts(config, &issuer, &users, &limits)?;
+        let oauth = OAuth::new(
+            oauth::Parts {
+                issuer: Arc::clone(&issuer),
+                accounts: accounts.clone(),
+                limits: Arc::clone(&limits),
+                counters: Arc::clone(&store.counters),
+                verifier: verifier.clone(),
+                clock: Arc::clone(&ground.clock),
+                names: Names::new(&config.auth.issuer, &config.public_url),
+            },
+            Clients::new(&config.clients)?,
+        );
         let retaining = Retaining::new(users.clone(), users.clone(), users.clone(), config.retention.clone());
         working.spawn(retaining.run(ground.rest.clone()));
         let (sessions, stop) = (Arc::clone(&store.sessions), ground.rest.clone());
@@ -86,6 +100,7 @@ impl SessionPlane {
         let desk = Arc::new(Desk {
             issuer,
             accounts: Some(accounts),
+            oauth: Some(Arc::new(oauth)),
             first_admin: first_admin(config, &*users).await,
             limits: Some(Arc::clone(&limits)),
             authenticates: checker.clone(),

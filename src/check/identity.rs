@@ -21,7 +21,8 @@ pub struct Identity {
     pub auth_time: Option<Timestamp>,
     /// Of own tokens only.
     pub sid: Option<SessionId>,
-    /// An own token of a session that an account signed in to, not of one that a back end vouched for.
+    /// An own token of a session that an account signed in to, not of one that a back end vouched for or
+    /// that a client opened for itself.
     pub of_account: bool,
     /// An own token refreshed on another device than the one that signed in. Other issuers' tokens know nothing of devices.
     pub device_changed: bool,
@@ -50,7 +51,7 @@ impl Identity {
             expires: claims.expires,
             auth_time: claims.auth_time,
             sid: claims.sid,
-            of_account: claims.own && !claims.payload.contains_key("user_id"),
+            of_account: claims.own && !["user_id", "client_id"].iter().any(|name| claims.payload.contains_key(*name)),
             device_changed: claims.own && claims.payload.contains_key("device_changed"),
             names,
             texts: Texts::of(&[values, &[Some(&claims.subject)], &roles, &scope, &amr]),
@@ -135,5 +136,24 @@ pub enum Preset {
 impl Default for HeaderSettings {
     fn default() -> Self {
         Self::Preset(PresetSettings { preset: Preset::Doorward })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::check::testing::claims;
+
+    #[test]
+    fn only_a_token_that_an_account_signed_in_for_is_an_accounts() {
+        let of_account = |own: bool, name: &str| {
+            let mut claims = Claims { own, ..claims("alice") };
+            claims.payload.insert(name.into(), json!("alice"));
+            Identity::new(&claims, [].into(), &[]).of_account
+        };
+        assert!(of_account(true, "sub"));
+        assert!(!of_account(true, "user_id") && !of_account(true, "client_id") && !of_account(false, "sub"));
     }
 }

@@ -4,6 +4,7 @@
 //! sysexits.h).
 
 mod about;
+mod client;
 mod config;
 mod db;
 mod doctor;
@@ -60,6 +61,8 @@ enum Command {
     User(user::UserCommand),
     #[command(subcommand)]
     Session(session::SessionCommand),
+    #[command(subcommand)]
+    Client(client::ClientCommand),
     #[command(subcommand)]
     Key(key::Key),
     #[command(subcommand)]
@@ -127,6 +130,7 @@ pub fn run() -> ExitCode {
         Command::Config(config) => config.run(),
         Command::User(user) => user.run(),
         Command::Session(session) => session.run(),
+        Command::Client(client) => client.run(),
         Command::Key(key) => key.run(),
         Command::Token(token) => token.run(),
         Command::Doctor(doctor) => doctor.run(),

@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::config::Config;
 
 /// What a running process takes over, with all below it.
-pub const RELOADABLE: [&str; 6] =
-    ["auth.trusted_login", "check.headers", "check.rules", "keys", "limits", "logging.level"];
+pub const RELOADABLE: [&str; 7] =
+    ["auth.trusted_login", "check.headers", "check.rules", "clients", "keys", "limits", "logging.level"];
 
 /// The keys whose values differ and that only a restart brings into effect. A list counts as one value.
 pub fn needing_restart(old: &Config, new: &Config) -> Vec<String> {

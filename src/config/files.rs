@@ -24,6 +24,9 @@ pub fn findings(config: &Config, role: Role) -> Vec<Finding> {
         found.extend(shared_secret(&config.check.hs256_secret_file));
     } else {
         found.extend(caller_keys(config));
+        for (at, client) in config.clients.iter().enumerate() {
+            found.extend(public_keys(&format!("clients[{at}].jwks"), &client.jwks, &[]));
+        }
         found.extend(signing_keys(config));
     }
     for (at, issuer) in config.issuers.iter().enumerate() {

@@ -36,6 +36,7 @@ use crate::accounts::retention;
 use crate::check::cache;
 use crate::check::identity::HeaderSettings;
 use crate::check::rules::RuleSettings;
+use crate::oauth::clients::ClientSettings;
 use crate::token::keys;
 use crate::token::remote::IssuerSettings;
 use crate::units::Span;
@@ -59,6 +60,8 @@ pub struct Config {
     pub keys: keys::Settings,
     /// More token issuers.
     pub issuers: Vec<IssuerSettings>,
+    /// OAuth 2 clients; `docs/oauth2.md` tells what they can do.
+    pub clients: Vec<ClientSettings>,
     pub check: Check,
     pub shutdown: Shutdown,
 }
@@ -87,6 +90,7 @@ impl Default for Config {
             retention: retention::Settings::default(),
             keys: keys::Settings::default(),
             issuers: Vec::new(),
+            clients: Vec::new(),
             check: Check::default(),
             shutdown: Shutdown::default(),
         }

@@ -6,11 +6,12 @@ use crate::check::requirement::Require;
 use crate::check::rules::RuleSettings;
 use crate::config::Config;
 use crate::config::overlay::variable;
-use crate::config::reserved::{Client, KEYS, Provider, Reserved};
+use crate::config::reserved::{KEYS, Provider, Reserved};
 use crate::config::schema::Schema;
 use crate::config::show::{in_order, inline, tree_of};
 use crate::config::source::Path;
 use crate::config::tree::{Entry, Node, Value};
+use crate::oauth::clients::ClientSettings;
 use crate::token::remote::IssuerSettings;
 
 const INTRODUCTION: &str = "\
@@ -32,7 +33,7 @@ the file, that over the default.
 - Keys that end in `_file` name a file that holds a secret, so that it stays out of the configuration. Paths are relative to the
   working directory.
 - SIGHUP or a changed file (a swapped ConfigMap link too) is read again as a whole; a file with an error changes nothing. At once
-  take effect `check.rules`, `check.headers`, `auth.trusted_login`, `limits`, `keys` and `logging.level`; whatever else has changed is named
+  take effect `check.rules`, `check.headers`, `auth.trusted_login`, `clients`, `limits`, `keys` and `logging.level`; whatever else has changed is named
   in a warning, and takes a restart.
 - Keys that a role has no use for are ignored, so one file serves all roles.
 ";
@@ -52,7 +53,7 @@ fn prototype(path: &str) -> Option<(Path, Node)> {
         "issuers" => (keys("issuers").index(0), in_order(&IssuerSettings::default())),
         "check.rules" => (keys("check.rules").index(0), in_order(&RuleSettings::default())),
         "check.rules[0].require" => (keys("check.rules").index(0).key("require"), in_order(&Require::default())),
-        "clients" => (keys("clients").index(0), in_order(&Client::default())),
+        "clients" => (keys("clients").index(0), in_order(&ClientSettings::default())),
         "providers" => (keys("providers.NAME"), in_order(&Provider::default())),
         _ => return None,
     })

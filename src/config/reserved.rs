@@ -9,14 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The keys that are not in effect, as far as an error or notice names them.
-pub(super) const KEYS: [&str; 4] = ["factors", "clients", "providers", "graphql"];
+pub(super) const KEYS: [&str; 3] = ["factors", "providers", "graphql"];
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reserved {
     pub factors: Factors,
-    /// OAuth 2 clients.
-    pub clients: Vec<Client>,
     /// Identity providers by name: `google`, `github`, `linkedin` or any other.
     pub providers: BTreeMap<String, Provider>,
     pub graphql: Graphql,
@@ -43,17 +41,6 @@ pub struct Webauthn {
     /// The relying party: a domain.
     pub rp_id: String,
     pub origin: String,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Client {
-    pub id: String,
-    pub secret_hash: String,
-    /// The client's public keys: a file or an https URL.
-    pub jwks: String,
-    pub grants: Vec<String>,
-    pub scopes: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,7 @@
 //! What the types can't say: how values must fit together. Each check names the key, what is wrong and the fix; all run.
 
 mod accounts;
+mod clients;
 mod store;
 
 use std::time::Duration;
@@ -135,6 +136,7 @@ fn issuer_side(config: &Config, dev: bool, told: &mut Told) {
     );
     told.error_if(config.keys.dir.is_empty(), "keys.dir", "no folder is named", "write keys");
     accounts::judge(config, told);
+    clients::judge(config, told);
     trusted_login(config, dev, told);
 }
 

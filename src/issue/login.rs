@@ -5,11 +5,15 @@ use serde_json::Value;
 use crate::audit::Event;
 use crate::fault::{Fault, Kind};
 use crate::issue::{Call, Issuer, TokenPair};
-use crate::state::{Cause, Device, NewSession, Opened, StateError};
+use crate::state::{AtLimit, Cause, Device, NewSession, Opened, SessionRules, StateError};
 use crate::token::jwt::SignError;
 use crate::token::refresh::{RefreshToken, Salt};
-use crate::token::{Generation, Holder, HolderKind, SessionId};
+use crate::token::{CLIENT_PREFIX, Generation, Holder, HolderKind, SessionId};
 use crate::turns::Overloaded;
+
+/// Living tokens of one client; with one more the oldest ends. A client that keeps its token until it expires has one for each
+/// process.
+const MOST_CLIENT_TOKENS: u32 = 1000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
@@ -43,7 +47,11 @@ impl Issuer {
     /// Opens a new session for a holder that has proved itself, or that a trusted caller vouches for. Its id is always
     /// ours and new (SEC-L7).
     pub async fn open(&self, holder: Holder, device: Device, call: &Call) -> Result<TokenPair, LoginError> {
-        let method = if holder.kind == HolderKind::Account { "account" } else { "trusted" };
+        let method = match holder.kind {
+            HolderKind::Account => "account",
+            HolderKind::Client => "client",
+            HolderKind::PlainNumber | HolderKind::PlainText => "trusted",
+        };
         let subject = holder.subject.clone();
         let opened = self.open_and_mint(holder, device, call).await;
         let result = match &opened {
@@ -72,10 +80,11 @@ impl Issuer {
         self.parts.signer.ready(self.parts.clock.now())?;
         let sid = SessionId::fresh(self.tag(&holder.subject));
         let first = RefreshToken { sid, generation: Generation(0), salt: Salt::fresh() };
+        let rules = if holder.kind == HolderKind::Client { self.client_rules() } else { self.rules };
         let new = NewSession { sid, holder, salt: first.salt.digest(), device };
         let _turn = self.turns.take().await?;
         let expected = self.expect(&sid);
-        match self.parts.sessions.open(&new, &self.rules).await? {
+        match self.parts.sessions.open(&new, &rules).await? {
             Opened::LimitReached => Err(LoginError::LimitReached),
             Opened::Session { session, evicted, unconfirmed, expired } => {
                 let subject = Some(session.holder.subject.as_str());
@@ -93,6 +102,20 @@ impl Issuer {
     }
 }
 
+impl Issuer {
+    /// A client's session holds one access token and lives as long as that: it is never refreshed (RFC 6749 section 4.4.3).
+    fn client_rules(&self) -> SessionRules {
+        let lifetime = self.parts.settings.access_lifetime.0;
+        SessionRules {
+            idle: lifetime,
+            lifetime,
+            max_per_subject: MOST_CLIENT_TOKENS,
+            at_limit: AtLimit::Evict,
+            ..self.rules
+        }
+    }
+}
+
 /// The `user_id` of a plain login, as it came: a number stays a number in the token's `user_id` claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlainId {
@@ -101,7 +124,10 @@ pub enum PlainId {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`user_id` must be an unsigned 64-bit integer, or a string of 1 to 255 visible ASCII characters without comma")]
+#[error(
+    "`user_id` must be an unsigned 64-bit integer, or a string of 1 to 255 visible ASCII characters without comma that does \
+     not begin with `client:`"
+)]
 pub struct NotAPlainId;
 
 /// What can be a `user_id` can be an identity header too (SEC-P9): otherwise a login would succeed that no check lets pass.
@@ -109,8 +135,8 @@ impl TryFrom<&Value> for PlainId {
     type Error = NotAPlainId;
 
     fn try_from(value: &Value) -> Result<Self, NotAPlainId> {
-        let fits =
-            |text: &str| (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b',');
+        let visible = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b',');
+        let fits = |text: &str| (1..=255).contains(&text.len()) && visible(text) && !text.starts_with(CLIENT_PREFIX);
         match value {
             Value::Number(number) => number.as_u64().map(Self::Number).ok_or(NotAPlainId),
             Value::String(text) if fits(text) => Ok(Self::Text(text.clone())),
@@ -152,7 +178,7 @@ mod tests {
             let value = serde_json::from_str::<Value>(wrong).ok();
             assert!(value.is_none_or(|value| PlainId::try_from(&value).is_err()), "{wrong}");
         }
-        for wrong in ["a b", "a\\tb", "a,b", "\\u0000", "é", "\\u202e", &format!("{longest}a")] {
+        for wrong in ["client:a", "a b", "a\\tb", "a,b", "\\u0000", "é", "\\u202e", &format!("{longest}a")] {
             assert_eq!(read(&format!("\"{wrong}\"")), None, "{wrong}");
         }
     }

@@ -27,7 +27,7 @@ use crate::secret::MacKey;
 use crate::state::{AtLimit, Cause, Entry, Expects, Hears, Session, SessionRules, Sessions};
 use crate::token::jwt::{AccessToken, SignError, Signer, Verifier};
 use crate::token::refresh::RefreshToken;
-use crate::token::{SessionId, SubjectTag, TokenId};
+use crate::token::{HolderKind, SessionId, SubjectTag, TokenId};
 use crate::turns::Turns;
 use crate::units::Span;
 use crate::users::Users;
@@ -143,7 +143,8 @@ impl Issuer {
             epoch: session.epoch,
             issued: now,
             expires,
-            auth_time: Some(session.created.seconds().min(now)),
+            // Nobody signed in where a client speaks for itself.
+            auth_time: (session.holder.kind != HolderKind::Client).then(|| session.created.seconds().min(now)),
             device_changed: changed,
         };
         let (access, kid) = self.parts.signer.sign_and_name(&token, now)?;

@@ -41,6 +41,9 @@ pub struct Settings {
     pub sessions: Rate,
     /// Looking at the profile, by one subject.
     pub profile: Rate,
+    /// Requests of one OAuth client that has proved itself. A client's address (an IPv6 /64) may ten times as many before
+    /// it has, all together a thousand times.
+    pub clients: Rate,
     /// The plain endpoints, by client address; they are called by trusted back ends.
     pub plain: Rate,
     pub lockout: Lockout,
@@ -53,6 +56,7 @@ impl Default for Settings {
             refresh: Rate::per_minute(10),
             sessions: Rate::per_minute(60),
             profile: Rate::per_minute(100),
+            clients: Rate::per_minute(600),
             plain: Rate::OFF,
             lockout: Lockout::default(),
         }
@@ -89,6 +93,9 @@ pub enum Limit {
     Refresh,
     Sessions,
     Profile,
+    Clients,
+    ClientsByAddress,
+    ClientsInAll,
     Plain,
 }
 
@@ -101,6 +108,9 @@ impl Limit {
             Self::Refresh => "refresh",
             Self::Sessions => "sessions",
             Self::Profile => "profile",
+            Self::Clients => "clients",
+            Self::ClientsByAddress => "clients_address",
+            Self::ClientsInAll => "clients_all",
             Self::Plain => "plain",
         }
     }
@@ -193,6 +203,18 @@ impl Limits {
 
     pub async fn profile(&self, subject: &str) -> Result<Option<Standing>, Limited> {
         self.spend(Limit::Profile, subject, self.settings.load().profile.times(1)).await
+    }
+
+    /// Before an OAuth client's secret, assertion or key is looked at: may this address try?
+    pub async fn client_proof(&self, client: Option<IpAddr>) -> Result<(), Limited> {
+        let clients = self.settings.load().clients;
+        self.spend(Limit::ClientsByAddress, &network(client), clients.times(PER_ADDRESS)).await?;
+        self.spend(Limit::ClientsInAll, "", clients.times(IN_ALL)).await.map(drop)
+    }
+
+    /// A request of this OAuth client, which has proved itself: so nobody else can use up what it may.
+    pub async fn oauth_client(&self, id: &str) -> Result<Option<Standing>, Limited> {
+        self.spend(Limit::Clients, id, self.settings.load().clients.times(1)).await
     }
 
     pub async fn plain(&self, client: Option<IpAddr>) -> Result<Option<Standing>, Limited> {

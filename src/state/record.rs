@@ -17,6 +17,7 @@ pub(super) const fn kind_name(kind: HolderKind) -> &'static str {
         HolderKind::PlainNumber => "number",
         HolderKind::PlainText => "text",
         HolderKind::Account => "account",
+        HolderKind::Client => "client",
     }
 }
 
@@ -25,6 +26,7 @@ pub(super) fn kind_from(name: &str) -> Result<HolderKind, StateError> {
         "number" => Ok(HolderKind::PlainNumber),
         "text" => Ok(HolderKind::PlainText),
         "account" => Ok(HolderKind::Account),
+        "client" => Ok(HolderKind::Client),
         _ => Err(StateError::Corrupt("a session's holder is of no kind known here".into())),
     }
 }

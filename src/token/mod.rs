@@ -171,6 +171,16 @@ pub enum HolderKind {
     PlainText,
     /// Belongs to an account of the user store.
     Account,
+    /// Is an OAuth 2 client's own (RFC 6749 section 4.4): no person is behind it, and its subject is [`client_subject`].
+    Client,
+}
+
+/// What stands before a client's id in `sub`, so that no client passes for a user (RFC 9068 section 5).
+pub const CLIENT_PREFIX: &str = "client:";
+
+/// The subject of a client's own tokens.
+pub fn client_subject(id: &str) -> String {
+    format!("{CLIENT_PREFIX}{id}")
 }
 
 /// The verified claims of a token, own or foreign. Only `token::jwt` makes these, after the signature held (SEC-T16).

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use crate::clock::Millis;
 use crate::fault::{Fault, Kind};
 use crate::secret::random_bytes;
+use crate::token::CLIENT_PREFIX;
 
 /// Names one user, for ever: the `sub` claim of its tokens. Opaque; up to 64 letters, digits and `-_.:`, so that users who
 /// move here from another service keep the ids they have.
@@ -27,10 +28,11 @@ impl UserId {
         Self(id.hyphenated().to_string().into())
     }
 
-    /// `None` for what is no id.
+    /// `None` for what is no id, or could be an OAuth client's subject.
     pub fn new(text: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-        ((1..=64).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.into()))
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with(CLIENT_PREFIX);
+        fits.then(|| Self(text.into()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -192,7 +194,7 @@ mod tests {
         for text in ["1", "507f1f77bcf86cd799439011", "a-b_c.d:e", UserId::fresh().as_str()] {
             assert_eq!(UserId::new(text).map(|id| id.to_string()).as_deref(), Some(text));
         }
-        for text in ["", "a b", "a/b", "a,b", "é", "a\n", &"a".repeat(65)] {
+        for text in ["", "client:a", "a b", "a/b", "a,b", "é", "a\n", &"a".repeat(65)] {
             assert_eq!(UserId::new(text), None, "{text:?}");
         }
     }

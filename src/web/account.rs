@@ -206,7 +206,7 @@ fn tokens(pair: TokenPair) -> Response {
     })
 }
 
-fn device(desk: &Desk, request: &Request) -> Device {
+pub(super) fn device(desk: &Desk, request: &Request) -> Device {
     Device { user_agent: user_agent(request.headers()), ip: desk.call(request).client }
 }
 

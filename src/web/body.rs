@@ -46,7 +46,7 @@ pub async fn only_member(request: Request, name: &'static str) -> Result<Value, 
 
 async fn object(request: Request) -> Result<Map<String, Value>, Problem> {
     says_json(request.headers())?;
-    let bytes = read(request.into_body(), PATIENCE).await?;
+    let bytes = whole(request.into_body()).await?;
     json::object(&bytes)
         .ok_or_else(|| Problem::malformed("The body must be one JSON object in which each member stands once."))
 }
@@ -60,6 +60,11 @@ fn says_json(headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::malformed("The Content-Type must be application/json."))
+}
+
+/// All of it, where that is not too much and comes in time.
+pub(super) async fn whole(body: Body) -> Result<bytes::Bytes, Problem> {
+    read(body, PATIENCE).await
 }
 
 async fn read(body: Body, patience: Duration) -> Result<bytes::Bytes, Problem> {

@@ -9,6 +9,7 @@ pub mod admin;
 mod api_page;
 pub mod body;
 mod limited;
+pub mod oauth2;
 mod openapi;
 pub mod problem;
 pub mod request_id;
@@ -32,6 +33,7 @@ use crate::issue::Issuer;
 use crate::issue::trusted::TrustedCallers;
 use crate::limit::Limits;
 use crate::listen::peer::TrustedProxies;
+use crate::oauth::OAuth;
 
 /// Who tells whether a token counts and whose it is: the checker.
 #[async_trait]
@@ -55,6 +57,8 @@ pub struct Desk {
     /// `None` where this service keeps no accounts: it has only the plain surface then.
     pub accounts: Option<Accounts>,
     pub first_admin: FirstAdmin,
+    /// `None` where there are no accounts.
+    pub oauth: Option<Arc<OAuth>>,
     /// The plain surface's; accounts have theirs.
     pub limits: Option<Arc<Limits>>,
     pub authenticates: Arc<dyn Authenticates>,

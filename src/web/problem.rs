@@ -59,6 +59,11 @@ impl Problem {
         Self { detail: error.detail().into(), ..Self::of(error, "") }
     }
 
+    /// The kind, and what the client is told in a sentence: for faces that word it their own way.
+    pub fn into_parts(self) -> (Kind, Cow<'static, str>) {
+        (self.kind, self.detail)
+    }
+
     pub fn unavailable() -> Self {
         Self::new(Kind::Unavailable, "unavailable", "This can't be answered now. Try again.")
     }

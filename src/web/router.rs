@@ -21,7 +21,7 @@ use crate::web::limited::LimitNote;
 use crate::web::openapi::{self, Described};
 use crate::web::problem::Problem;
 use crate::web::request_id::{RequestId, X_REQUEST_ID};
-use crate::web::{Desk, account, account_sessions, admin, api_page, session, welcome, well_known};
+use crate::web::{Desk, account, account_sessions, admin, api_page, oauth2, session, welcome, well_known};
 
 /// How long one request may take: 10 s for its body, and what a slow store may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -59,6 +59,11 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/logout", post(session::logout))
         .route("/authenticate", get(session::authenticate))
         .route("/.well-known/jwks.json", get(well_known::jwks))
+        .route("/.well-known/oauth-authorization-server", get(oauth2::metadata::root))
+        .route("/.well-known/oauth-authorization-server/{*path}", get(oauth2::metadata::under))
+        .route("/oauth2/token", post(oauth2::token))
+        .route("/oauth2/introspect", post(oauth2::introspect))
+        .route("/oauth2/revoke", post(oauth2::revoke))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn_with_state(desk.clone(), every_request))

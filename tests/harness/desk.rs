@@ -136,6 +136,7 @@ pub async fn plane_with(settings: Settings) -> Plane {
     let desk = Desk {
         issuer: issuer.clone(),
         accounts: None,
+        oauth: None,
         first_admin: FirstAdmin::in_folder(files.path()),
         limits: None,
         authenticates: Arc::new(Uncached { verifier: verifier.clone(), store: store.clone(), clock: clock.clone() }),

@@ -227,6 +227,13 @@ fn an_empty_scope_and_amr_are_left_out_and_roles_are_not() {
 }
 
 #[test]
+fn a_clients_own_token_names_the_client_and_no_user() {
+    let claims = round_trip(Algorithm::EdDSA, &holder(HolderKind::Client, "client:billing"));
+    assert_eq!((claims.subject.as_str(), &claims.payload["client_id"]), ("client:billing", &json!("billing")));
+    assert!(!claims.payload.contains_key("user_id"));
+}
+
+#[test]
 fn a_plain_sessions_user_id_comes_back_as_it_was_given() {
     for (kind, subject, expected) in [
         (HolderKind::PlainNumber, "1", json!(1)),

@@ -113,7 +113,10 @@ fn newcomer(line: &str) -> Result<Newcomer, String> {
                 Id::Number(number) => number.to_string(),
                 Id::Text(text) => text,
             };
-            Some(UserId::new(&text).ok_or("an id is up to 64 letters, digits and -_.:")?)
+            Some(
+                UserId::new(&text)
+                    .ok_or("an id is up to 64 letters, digits and -_.:, and does not begin with client:")?,
+            )
         }
     };
     Newcomer::new(id, &line.email, line.password_hash, line.roles, line.confirmed).map_err(|error| error.detail())

@@ -86,15 +86,9 @@ impl Expected {
     ) -> Result<Claims, TokenError> {
         let of = Payload(&payload);
         self.check_audience(of)?;
-        let expires = of.time("exp", f64::floor)?.ok_or(TokenError::Claim("exp"))?;
-        let issued = of.time("iat", f64::ceil)?;
-        let not_before = of.time("nbf", f64::ceil)?;
-        if expiry == Expiry::Checked && expires <= now {
-            return Err(TokenError::Expired);
-        }
-        if issued.max(not_before).is_some_and(|from| from > now.plus(LEEWAY)) {
-            return Err(TokenError::NotYetValid);
-        }
+        let times = Times::of(&payload)?;
+        times.judge(now, expiry)?;
+        let Times { expires, issued, .. } = times;
         let jti = of.text("jti")?.map(|text| TokenId::new(text).ok_or(TokenError::Claim("jti"))).transpose()?;
         let amr = of.list("amr", "amr", Text::Refused)?;
         let auth_time = of.time("auth_time", f64::floor)?;
@@ -146,6 +140,39 @@ impl Expected {
         } else {
             Err(TokenError::Claim("aud"))
         }
+    }
+}
+
+/// When a token counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    pub expires: Timestamp,
+    pub issued: Option<Timestamp>,
+    pub not_before: Option<Timestamp>,
+}
+
+impl Times {
+    /// # Errors
+    /// [`TokenError::Claim`] where `exp` is missing, or one of them is no time.
+    pub fn of(payload: &Map<String, Value>) -> Result<Self, TokenError> {
+        let of = Payload(payload);
+        Ok(Self {
+            expires: of.time("exp", f64::floor)?.ok_or(TokenError::Claim("exp"))?,
+            issued: of.time("iat", f64::ceil)?,
+            not_before: of.time("nbf", f64::ceil)?,
+        })
+    }
+
+    /// # Errors
+    /// [`TokenError::Expired`], [`TokenError::NotYetValid`].
+    pub fn judge(&self, now: Timestamp, expiry: Expiry) -> Result<(), TokenError> {
+        if expiry == Expiry::Checked && self.expires <= now {
+            return Err(TokenError::Expired);
+        }
+        if self.issued.max(self.not_before).is_some_and(|from| from > now.plus(LEEWAY)) {
+            return Err(TokenError::NotYetValid);
+        }
+        Ok(())
     }
 }
 

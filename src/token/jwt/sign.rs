@@ -11,7 +11,7 @@ use crate::token::jwt::verify::Verifier;
 use crate::token::jwt::{ACCESS_TYPE, AccessToken, SignError};
 use crate::token::keys::KeyRing;
 use crate::token::keys::signing::SigningKey;
-use crate::token::{HolderKind, SessionId};
+use crate::token::{CLIENT_PREFIX, HolderKind, SessionId};
 
 /// Signs with whatever ring it was given last.
 #[derive(Debug)]
@@ -120,6 +120,9 @@ struct Payload<'a> {
     device_changed: &'a [&'a str],
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId<'a>>,
+    /// Of a client's own token (RFC 9068 section 2.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -159,10 +162,12 @@ impl Serialize for AccessToken<'_> {
             auth_time: self.auth_time.map(|at| at.0),
             device_changed: self.device_changed,
             user_id: match holder.kind {
-                HolderKind::Account => None,
+                HolderKind::Account | HolderKind::Client => None,
                 HolderKind::PlainText => Some(UserId::Text(subject)),
                 HolderKind::PlainNumber => Some(subject.parse().map_or(UserId::Text(subject), UserId::Number)),
             },
+            client_id: (holder.kind == HolderKind::Client)
+                .then(|| subject.strip_prefix(CLIENT_PREFIX).unwrap_or(subject)),
         };
         payload.serialize(to)
     }
