@@ -12,7 +12,7 @@ use desk::{Pair, join_all, plane, plane_with, post};
 use doorward::issue::{Call, Settings};
 use doorward::secret::Secret;
 use doorward::state::{AtLimit, Cause, Entry, Sessions};
-use doorward::token::refresh::{RefreshToken, Salt};
+use doorward::token::refresh::{Manner, RefreshToken, Salt};
 use doorward::token::{Generation, SubjectTag, TokenId};
 use doorward::units::Span;
 use faulty::Mood;
@@ -147,7 +147,8 @@ async fn a_forged_refresh_token_asks_no_store_and_ends_nothing() {
     let plane = plane().await;
     let pair = plane.login(1).await;
     let asked = plane.store.asked();
-    let made_up = RefreshToken { sid: pair.sid(), generation: Generation(0), salt: Salt::fresh() };
+    let made_up =
+        RefreshToken { sid: pair.sid(), generation: Generation(0), salt: Salt::fresh(), manner: Manner::Rotating };
     let wrong_key = RefreshToken::key(&Secret::new(vec![1; 32]));
     let mut flipped = pair.refresh.clone().into_bytes();
     flipped[20] ^= 1;

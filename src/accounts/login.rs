@@ -1,4 +1,5 @@
-//! Signing in with a password, and refreshing what that opened.
+//! Signing in with a password, and refreshing what that opened: by rotation, or for clients that can't take a new refresh token,
+//! in place.
 //!
 //! An unknown address, a wrong password, and an account that is disabled, locked or without password get one answer, and a
 //! hash is computed for each of them (SEC-L4). The attempt is counted before (SEC-B1).
@@ -9,6 +10,7 @@ use crate::authn::password::Verdict;
 use crate::issue::{Call, TokenPair};
 use crate::limit::Suspect;
 use crate::state::{Cause, Device};
+use crate::token::refresh::Manner;
 use crate::token::{Holder, HolderKind, SessionId};
 use crate::users::{Credentials, PasswordHash, User};
 
@@ -20,6 +22,19 @@ impl Accounts {
     /// shows one is counted apart from strangers, who so cannot lock an account's owner out (SEC-B3).
     pub async fn login(
         &self,
+        email: &str,
+        password: &str,
+        known: Option<&str>,
+        device: Device,
+        call: &Call,
+    ) -> Result<TokenPair, AccountError> {
+        self.login_refreshed(Manner::Rotating, email, password, known, device, call).await
+    }
+
+    /// The same for clients that refresh in this manner.
+    pub async fn login_refreshed(
+        &self,
+        manner: Manner,
         email: &str,
         password: &str,
         known: Option<&str>,
@@ -52,13 +67,14 @@ impl Accounts {
                 today = stronger;
             }
         }
-        self.open(&found.user, &today, device, call).await
+        self.open(manner, &found.user, &today, device, call).await
     }
 
     /// Opens the session, then looks whether the account is still what it was: who disables it, or changes its password or
     /// roles, writes that first and ends its sessions after, and so misses none (SEC-L8, L9).
-    async fn open(
+    pub(super) async fn open(
         &self,
+        manner: Manner,
         user: &User,
         password: &PasswordHash,
         device: Device,
@@ -71,7 +87,7 @@ impl Accounts {
             scope: Vec::new(),
             amr: vec![PASSWORD.to_owned()],
         };
-        let pair = self.parts.issuer.open(holder, device, call).await?;
+        let pair = self.parts.issuer.open_refreshed(manner, holder, device, call).await?;
         let now = self.parts.users.credentials(&user.id).await;
         let same = matches!(&now, Ok(Some(now)) if !now.user.disabled && now.password.as_ref() == Some(password));
         let same_roles = matches!(&now, Ok(Some(now)) if now.user.roles == user.roles);
@@ -91,6 +107,13 @@ impl Accounts {
         let shown = self.parts.issuer.parse(shown)?;
         call.limited(self.parts.limits.refresh(&shown.sid).await)?;
         Ok(self.parts.issuer.refresh_on(shown, device, call).await?)
+    }
+
+    /// A fresh access token for a refresh token that stays what it is: where its session was opened for that.
+    pub async fn refresh_in_place(&self, shown: &str, device: &Device, call: &Call) -> Result<String, AccountError> {
+        let shown = self.parts.issuer.parse(shown)?;
+        call.limited(self.parts.limits.refresh(&shown.sid).await)?;
+        Ok(self.parts.issuer.refresh_in_place(shown, device, call).await?)
     }
 
     /// The session that the token was of, where that is or was one of this account.

@@ -188,6 +188,7 @@ impl AccountError {
             Self::Login(LoginError::LimitReached) => "The account has as many sessions as it may; end one.".into(),
             Self::Refresh(error) if error.kind() == Kind::Unauthenticated => match error {
                 RefreshError::OtherDevice => "The session belongs to another device; sign in again.".into(),
+                RefreshError::MustRotate => "This refresh token is good for one refresh; use /auth/refresh.".into(),
                 _ => "The session can't be refreshed; sign in again.".into(),
             },
             Self::Logout(error) if error.kind() == Kind::Unauthenticated => "The token was not accepted.".into(),

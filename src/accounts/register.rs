@@ -1,4 +1,5 @@
-//! Registering. It opens no session: an account that was just made signs in like any other.
+//! Registering. It opens no session, an account that was just made signs in like any other; but for clients whose API has always
+//! given tokens for it.
 //!
 //! A taken address is told (409): as long as no mail confirms addresses, registering and then signing in would tell it anyway.
 //! Each try spends an attempt (SEC-L4).
@@ -7,8 +8,10 @@ use super::{AccountError, Accounts, read};
 use crate::audit::Event;
 use crate::authn::identifier::Email;
 use crate::authn::password::Password;
-use crate::issue::Call;
+use crate::issue::{Call, TokenPair};
 use crate::limit::Suspect;
+use crate::state::Device;
+use crate::token::refresh::Manner;
 use crate::users::{Created, NewUser, PasswordHash, User, UserId};
 
 impl Accounts {
@@ -21,6 +24,21 @@ impl Accounts {
         self.may_try(&email, call).await?;
         self.parts.passwords.judge(&password, &email)?;
         self.create(&email, Some(&password), Vec::new(), call).await
+    }
+
+    /// The same, and signed in at once, on the one attempt. Should the session not come to be, the account is there all the same.
+    pub async fn register_and_login(
+        &self,
+        manner: Manner,
+        email: &str,
+        password: &str,
+        device: Device,
+        call: &Call,
+    ) -> Result<TokenPair, AccountError> {
+        let user = self.register(email, password, call).await?;
+        let made = self.parts.users.credentials(&user.id).await?.ok_or(AccountError::Changed)?;
+        let password = made.password.ok_or(AccountError::Changed)?;
+        self.open(manner, &made.user, &password, device, call).await
     }
 
     /// Counts an attempt that no device of the account vouches for.

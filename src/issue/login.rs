@@ -7,7 +7,7 @@ use crate::fault::{Fault, Kind};
 use crate::issue::{Call, Issuer, TokenPair};
 use crate::state::{AtLimit, Cause, Device, NewSession, Opened, SessionRules, StateError};
 use crate::token::jwt::SignError;
-use crate::token::refresh::{RefreshToken, Salt};
+use crate::token::refresh::{Manner, RefreshToken, Salt};
 use crate::token::{CLIENT_PREFIX, Generation, Holder, HolderKind, SessionId};
 use crate::turns::Overloaded;
 
@@ -47,13 +47,24 @@ impl Issuer {
     /// Opens a new session for a holder that has proved itself, or that a trusted caller vouches for. Its id is always
     /// ours and new (SEC-L7).
     pub async fn open(&self, holder: Holder, device: Device, call: &Call) -> Result<TokenPair, LoginError> {
+        self.open_refreshed(Manner::Rotating, holder, device, call).await
+    }
+
+    /// The same; its refresh tokens may be refreshed in this manner.
+    pub async fn open_refreshed(
+        &self,
+        manner: Manner,
+        holder: Holder,
+        device: Device,
+        call: &Call,
+    ) -> Result<TokenPair, LoginError> {
         let method = match holder.kind {
             HolderKind::Account => "account",
             HolderKind::Client => "client",
             HolderKind::PlainNumber | HolderKind::PlainText => "trusted",
         };
         let subject = holder.subject.clone();
-        let opened = self.open_and_mint(holder, device, call).await;
+        let opened = self.open_and_mint(manner, holder, device, call).await;
         let result = match &opened {
             Ok(pair) => {
                 self.record(call, Event::AuthnLoginSuccess, Some(&subject), Some(&pair.sid), method);
@@ -75,11 +86,17 @@ impl Issuer {
         self.record(call, Event::AuthnLoginFail, subject, None, why);
     }
 
-    async fn open_and_mint(&self, holder: Holder, device: Device, call: &Call) -> Result<TokenPair, LoginError> {
+    async fn open_and_mint(
+        &self,
+        manner: Manner,
+        holder: Holder,
+        device: Device,
+        call: &Call,
+    ) -> Result<TokenPair, LoginError> {
         // Without a key to sign with, an older session would be evicted for nothing.
         self.parts.signer.ready(self.parts.clock.now())?;
         let sid = SessionId::fresh(self.tag(&holder.subject));
-        let first = RefreshToken { sid, generation: Generation(0), salt: Salt::fresh() };
+        let first = RefreshToken { sid, generation: Generation(0), salt: Salt::fresh(), manner };
         let rules = if holder.kind == HolderKind::Client { self.client_rules() } else { self.rules };
         let new = NewSession { sid, holder, salt: first.salt.digest(), device };
         let _turn = self.turns.take().await?;

@@ -10,12 +10,12 @@ use crate::fault::{Fault, Kind};
 use crate::issue::{Call, Issuer, TokenPair};
 use crate::state::{Cause, Device, Rotation, Session, StateError};
 use crate::token::jwt::SignError;
-use crate::token::refresh::RefreshToken;
+use crate::token::refresh::{Manner, RefreshToken};
 use crate::token::{HolderKind, TokenError};
 use crate::turns::Overloaded;
 use crate::users::{UserError, UserId};
 
-/// Why there is no new pair. Clients see 401 with one of four codes, or 503.
+/// Why there is no new pair, or token. Clients see 401 with one of five codes, or 503.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     #[error("not a refresh token of ours")]
@@ -26,6 +26,8 @@ pub enum RefreshError {
     NoAccount,
     #[error("it came from another device than its session's")]
     OtherDevice,
+    #[error("its session is refreshed by rotation only")]
+    MustRotate,
     #[error("the refresh token was spent before; its session is ended")]
     Reused,
     #[error("the token store has lost the session's last rotations")]
@@ -43,9 +45,13 @@ pub enum RefreshError {
 impl Fault for RefreshError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Forged(_) | Self::Unknown | Self::NoAccount | Self::OtherDevice | Self::Reused | Self::Lost => {
-                Kind::Unauthenticated
-            }
+            Self::Forged(_)
+            | Self::Unknown
+            | Self::NoAccount
+            | Self::OtherDevice
+            | Self::MustRotate
+            | Self::Reused
+            | Self::Lost => Kind::Unauthenticated,
             Self::Overloaded(_) | Self::State(_) | Self::Users(_) | Self::Sign(_) => Kind::Unavailable,
         }
     }
@@ -55,6 +61,7 @@ impl Fault for RefreshError {
             // One word for all: guessing tells nothing of which sessions there are.
             Self::Forged(_) | Self::Unknown | Self::NoAccount => "invalid_token",
             Self::OtherDevice => "device_changed",
+            Self::MustRotate => "must_rotate",
             Self::Reused => "refresh_reused",
             Self::Lost => "session_lost",
             Self::Overloaded(_) | Self::State(_) | Self::Users(_) | Self::Sign(_) => "unavailable",
@@ -77,7 +84,7 @@ impl Issuer {
     pub async fn refresh(&self, shown: &str, call: &Call) -> Result<TokenPair, RefreshError> {
         let refreshed = async {
             let shown = self.parse(shown)?;
-            self.rotate(shown, Known::default(), call).await
+            self.advance(shown, Manner::Rotating, Known::default(), call).await
         };
         self.counted(refreshed.await)
     }
@@ -91,9 +98,27 @@ impl Issuer {
     ) -> Result<TokenPair, RefreshError> {
         let refreshed = async {
             let known = self.look_first(&shown, device, call).await?;
-            self.rotate(shown, known, call).await
+            self.advance(shown, Manner::Rotating, known, call).await
         };
         self.counted(refreshed.await)
+    }
+
+    /// A fresh access token for who may hold an account and keeps the refresh token: only where the session was opened for
+    /// that. Else whoever finds a refresh token could draw on it here, and the next rotation would not tell (SEC-R8).
+    pub async fn refresh_in_place(
+        &self,
+        shown: RefreshToken,
+        device: &Device,
+        call: &Call,
+    ) -> Result<String, RefreshError> {
+        let refreshed = async {
+            if shown.manner != Manner::InPlace {
+                return Err(RefreshError::MustRotate);
+            }
+            let known = self.look_first(&shown, device, call).await?;
+            self.advance(shown, Manner::InPlace, known, call).await
+        };
+        self.counted(refreshed.await).map(|pair| pair.access)
     }
 
     /// The refresh token that this text is, its MAC verified; no store is asked.
@@ -146,19 +171,25 @@ impl Issuer {
         }
     }
 
-    async fn rotate(
+    async fn advance(
         &self,
         shown: RefreshToken,
+        manner: Manner,
         known: Known,
         call: &Call,
     ) -> Result<(TokenPair, &'static str), RefreshError> {
         self.parts.signer.ready(self.parts.clock.now())?;
-        let RefreshToken { sid, generation, salt } = &shown;
+        let RefreshToken { sid, generation, salt, .. } = &shown;
         let _turn = self.turns.take().await?;
         let mut expected = self.expect(sid);
-        let (mut session, how) = match self.parts.sessions.rotate(sid, *generation, &salt.digest(), &self.rules).await?
-        {
+        let (sessions, salt) = (&self.parts.sessions, salt.digest());
+        let step = match manner {
+            Manner::Rotating => sessions.rotate(sid, *generation, &salt, &self.rules).await,
+            Manner::InPlace => sessions.renew(sid, *generation, &salt, &self.rules).await,
+        };
+        let (mut session, how) = match step? {
             Rotation::Rotated(session) => (session, "rotated"),
+            Rotation::Kept(session) => (session, "kept"),
             Rotation::Repeated(session) => {
                 // How long it may stay idle is not told: it was rotated a while ago.
                 expected = None;

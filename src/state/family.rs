@@ -16,6 +16,8 @@ pub enum Verdict {
     Repeat(Generation),
     /// One ahead of the store, which lost its last write (failover): the family moves on to this generation.
     CatchUp(Generation),
+    /// The current one, which stays current.
+    Keep,
     /// Spent before: the family ends.
     Reuse,
     /// The store lost more than one write: refused, but nothing is wrong with the holder.
@@ -37,6 +39,22 @@ pub fn judge(current: Generation, rotated_at: Millis, shown: Generation, now: Mi
         Verdict::Repeat(current)
     } else {
         Verdict::Reuse
+    }
+}
+
+/// The same where the current token is to stay current. What was spent elsewhere is judged alike, so a family whose owner has
+/// rotated it since does not take the stolen one (SEC-R8).
+pub fn judge_in_place(
+    current: Generation,
+    rotated_at: Millis,
+    shown: Generation,
+    now: Millis,
+    grace: Duration,
+) -> Verdict {
+    match judge(current, rotated_at, shown, now, grace) {
+        Verdict::Rotate(_) => Verdict::Keep,
+        Verdict::CatchUp(_) => Verdict::CatchUp(shown),
+        other => other,
     }
 }
 
@@ -76,6 +94,14 @@ mod tests {
                 _ => Verdict::Reuse,
             };
             prop_assert_eq!(verdict, expected);
+            let in_place =
+                judge_in_place(Generation(current), rotated_at, Generation(shown), now, Duration::from_millis(grace));
+            let expected = match expected {
+                Verdict::Rotate(_) => Verdict::Keep,
+                Verdict::CatchUp(_) => Verdict::CatchUp(Generation(current + 1)),
+                other => other,
+            };
+            prop_assert_eq!(in_place, expected);
         }
 
         // A family that only ever sees what it gave out never rotates twice on one token outside the window.

@@ -128,6 +128,8 @@ pub enum Rotation {
     Repeated(Session),
     /// The store had lost its last write: the family caught up and moved on to `session.generation`.
     CaughtUp(Session),
+    /// It was the current one and still is.
+    Kept(Session),
     /// It was spent before. The same step has ended this subject's session and written the revocation log; unless
     /// `confirmed`, a failover may bring that session back.
     Reused { subject: String, confirmed: bool },
@@ -286,6 +288,17 @@ pub trait Sessions: Lookups {
     /// told even where replicas or the log did not confirm the end in time: asked again, nobody could tell it from a token
     /// never known. The store then warns in its log; a failover may bring that session back.
     async fn rotate(
+        &self,
+        sid: &SessionId,
+        shown: Generation,
+        salt: &Digest,
+        rules: &SessionRules,
+    ) -> Result<Rotation, StateError>;
+
+    /// The same for clients that cannot take a successor: the current generation stays current, [`Rotation::Kept`], which
+    /// counts as use of the session; one that the store had lost becomes current. All others are answered as by `rotate`, and a
+    /// spent one ends the session.
+    async fn renew(
         &self,
         sid: &SessionId,
         shown: Generation,

@@ -3,6 +3,8 @@
 //! The token is opaque to clients. Its MAC lets a forged one be refused before the store is asked; its salt, of which the
 //! store keeps only the digest, makes the server's secret alone useless (SEC-R9). The successor of a token is derived,
 //! not drawn, so a retry inside the grace window is answered with the very same token.
+//!
+//! Its MAC also says in which manner it may be refreshed, so that nobody gains by showing it where the other manner is usual.
 
 use crate::secret::{Digest, MacKey, Secret, base64url, from_base64url, random_bytes};
 use crate::token::{Generation, SessionId, TokenError};
@@ -13,6 +15,8 @@ const MAC: usize = 16;
 /// What the MACs' key is derived under; changing it voids every refresh token there is.
 const LABEL: &str = "refresh token";
 const BODY: usize = SessionId::BYTES + 4 + SALT;
+/// What the MAC of a token that may stay covers beside its bytes; that of others covers nothing more.
+const IN_PLACE: &[u8] = b"in place";
 
 /// The session's own random bytes, the same in every generation of its refresh tokens.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,12 +39,22 @@ impl std::fmt::Debug for Salt {
     }
 }
 
+/// How the tokens of a family may be refreshed: settled when its session is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Each is good for one refresh, which gives its successor (RFC 9700 section 4.14.2).
+    Rotating,
+    /// Each may also give access tokens and stay what it is: for clients that cannot take a successor.
+    InPlace,
+}
+
 /// A refresh token whose MAC held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshToken {
     pub sid: SessionId,
     pub generation: Generation,
     pub salt: Salt,
+    pub manner: Manner,
 }
 
 impl RefreshToken {
@@ -65,9 +79,9 @@ impl RefreshToken {
         }
         let bytes = text.strip_prefix(PREFIX).and_then(from_base64url).ok_or(malformed)?;
         let (body, mac) = bytes.split_at(BODY);
-        if !key.verify(&authenticated(body), mac) {
-            return Err(TokenError::Signature);
-        }
+        let manners = [Manner::Rotating, Manner::InPlace];
+        let manner = manners.into_iter().find(|manner| key.verify(&authenticated(body, *manner), mac));
+        let manner = manner.ok_or(TokenError::Signature)?;
         let (sid, rest) = body.split_first_chunk().expect("the length was compared above");
         let (generation, salt) = rest.split_first_chunk().expect("the length was compared above");
         let salt = *salt.first_chunk().expect("the length was compared above");
@@ -75,6 +89,7 @@ impl RefreshToken {
             sid: SessionId::from_bytes(*sid),
             generation: Generation(u32::from_be_bytes(*generation)),
             salt: Salt(salt),
+            manner,
         })
     }
 
@@ -83,7 +98,7 @@ impl RefreshToken {
         bytes.extend_from_slice(self.sid.as_bytes());
         bytes.extend_from_slice(&self.generation.0.to_be_bytes());
         bytes.extend_from_slice(&self.salt.0);
-        bytes.extend_from_slice(&key.mac(&authenticated(&bytes)));
+        bytes.extend_from_slice(&key.mac(&authenticated(&bytes, self.manner)));
         format!("{PREFIX}{}", base64url(&bytes))
     }
 
@@ -93,8 +108,12 @@ impl RefreshToken {
     }
 }
 
-fn authenticated(body: &[u8]) -> Vec<u8> {
-    [PREFIX.as_bytes(), body].concat()
+fn authenticated(body: &[u8], manner: Manner) -> Vec<u8> {
+    let manner = match manner {
+        Manner::Rotating => &[],
+        Manner::InPlace => IN_PLACE,
+    };
+    [PREFIX.as_bytes(), body, manner].concat()
 }
 
 #[cfg(test)]
@@ -108,7 +127,7 @@ mod tests {
 
     fn token() -> RefreshToken {
         let sid = SessionId::fresh(SubjectTag::of("doorward", "alice"));
-        RefreshToken { sid, generation: Generation(7), salt: Salt::fresh() }
+        RefreshToken { sid, generation: Generation(7), salt: Salt::fresh(), manner: Manner::Rotating }
     }
 
     #[test]
@@ -117,6 +136,15 @@ mod tests {
         let text = token.encode(&key(1));
         assert_eq!(text.len(), RefreshToken::LENGTH);
         assert_eq!(RefreshToken::parse(&text, &key(1)), Ok(token));
+        let stays = RefreshToken { manner: Manner::InPlace, ..token };
+        assert_ne!(stays.encode(&key(1)), text);
+        assert_eq!(RefreshToken::parse(&stays.encode(&key(1)), &key(1)), Ok(stays));
+    }
+
+    #[test]
+    fn successors_are_refreshed_in_the_manner_of_their_family() {
+        let stays = RefreshToken { manner: Manner::InPlace, ..token() };
+        assert_eq!(stays.at(Generation(8)).manner, Manner::InPlace);
     }
 
     // SEC-R9

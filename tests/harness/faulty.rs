@@ -102,6 +102,15 @@ impl Sessions for Faulty {
     ) -> Result<Rotation, StateError> {
         self.pass(self.inner.rotate(sid, shown, salt, rules)).await
     }
+    async fn renew(
+        &self,
+        sid: &SessionId,
+        shown: Generation,
+        salt: &Digest,
+        rules: &SessionRules,
+    ) -> Result<Rotation, StateError> {
+        self.pass(self.inner.renew(sid, shown, salt, rules)).await
+    }
     async fn end(&self, sid: &SessionId, cause: Cause) -> Result<Written<bool>, StateError> {
         self.written(self.inner.end(sid, cause)).await
     }

@@ -7,7 +7,7 @@ use doorward::secret::{base64url, from_base64url};
 use doorward::token::TokenError;
 use doorward::token::keys::Algorithm;
 use doorward::token::keys::signing::SigningKey;
-use doorward::token::refresh::{RefreshToken, Salt};
+use doorward::token::refresh::{Manner, RefreshToken, Salt};
 use doorward::token::{Generation, SessionId, SubjectTag};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -338,7 +338,7 @@ fn rsa_signatures_are_of_the_keys_scheme_and_length() {
 #[test]
 fn a_refresh_token_is_no_access_token() {
     let sid = SessionId::fresh(SubjectTag::of(ISSUER, "alice"));
-    let refresh = RefreshToken { sid, generation: Generation(0), salt: Salt::fresh() };
+    let refresh = RefreshToken { sid, generation: Generation(0), salt: Salt::fresh(), manner: Manner::Rotating };
     let text = refresh.encode(&RefreshToken::key(&doorward::secret::Secret::new(vec![7; 32])));
     assert!(is_malformed(&text));
 }

@@ -43,6 +43,7 @@ use super::{
 use crate::clock::{Clock, Millis, Timestamp};
 use crate::metrics::Metrics;
 use crate::secret::Digest;
+use crate::token::refresh::Manner;
 use crate::token::{Generation, SessionId, SubjectTag, TokenId};
 
 /// Token state in Redis. Connections are made when first needed, so a checker holds two: one for questions, one that
@@ -107,6 +108,58 @@ impl RedisState {
         let done = if answer.status == "ended" { Some(answer.rest.text()?) } else { None };
         Ok(Written { done, confirmed })
     }
+
+    async fn refresh(
+        &self,
+        sid: &SessionId,
+        shown: Generation,
+        salt: &Digest,
+        manner: Manner,
+        rules: &SessionRules,
+    ) -> Result<Rotation, StateError> {
+        self.observer
+            .watch(Op::Rotate, async {
+                let deadline = deadline();
+                // Names this call in the store, so that the call sent again is known as itself, not as a replay.
+                let attempt = attempts::fresh();
+                // Names what it may end: the same for a call that takes over from one whose answers were all lost.
+                let what = Ending::Replay(*sid, shown);
+                let ending = self.attempts.name(what);
+                let args = vec![
+                    sid.to_string().into(),
+                    salt.to_string().into(),
+                    shown.0.into(),
+                    millis(rules.grace),
+                    millis(rules.idle),
+                    attempt.into(),
+                    ending.clone().into(),
+                    (if manner == Manner::InPlace { "in_place" } else { "" }).into(),
+                ];
+                let answer = self.ask_in_time(&self.scripts.rotate, sid.tag(), args, deadline).await;
+                self.attempts.note(what, ending, &answer);
+                let mut answer = answer?;
+                if answer.status == "reused" {
+                    // The session is gone, so the same question asked again gets "unknown": a replay is told now or never.
+                    let settled = self.settle(&answer, sid.tag(), deadline).await;
+                    if let Err(error) = &settled {
+                        warn!(%sid, %error, "a replayed refresh token has ended its session, unconfirmed: a failover may bring it back");
+                    }
+                    return Ok(Rotation::Reused { subject: answer.rest.text()?, confirmed: settled.is_ok() });
+                }
+                self.settle_debt(&answer, sid.tag(), deadline).await?;
+                Ok(match answer.status.as_str() {
+                    "rotated" => Rotation::Rotated(answer.rest.session()?),
+                    "repeated" => Rotation::Repeated(answer.rest.session()?),
+                    "caught_up" => Rotation::CaughtUp(answer.rest.session()?),
+                    "kept" => Rotation::Kept(answer.rest.session()?),
+                    "lost" => Rotation::Lost,
+                    "expired" => Rotation::Expired { subject: None },
+                    "unknown" => Rotation::Unknown,
+                    _ => return Err(StateError::Corrupt("a rotation of no kind known here".into())),
+                })
+            })
+            .await
+    }
 }
 
 #[async_trait]
@@ -163,46 +216,17 @@ impl Sessions for RedisState {
         salt: &Digest,
         rules: &SessionRules,
     ) -> Result<Rotation, StateError> {
-        self.observer
-            .watch(Op::Rotate, async {
-                let deadline = deadline();
-                // Names this call in the store, so that the call sent again is known as itself, not as a replay.
-                let attempt = attempts::fresh();
-                // Names what it may end: the same for a call that takes over from one whose answers were all lost.
-                let what = Ending::Replay(*sid, shown);
-                let ending = self.attempts.name(what);
-                let args = vec![
-                    sid.to_string().into(),
-                    salt.to_string().into(),
-                    shown.0.into(),
-                    millis(rules.grace),
-                    millis(rules.idle),
-                    attempt.into(),
-                    ending.clone().into(),
-                ];
-                let answer = self.ask_in_time(&self.scripts.rotate, sid.tag(), args, deadline).await;
-                self.attempts.note(what, ending, &answer);
-                let mut answer = answer?;
-                if answer.status == "reused" {
-                    // The session is gone, so the same question asked again gets "unknown": a replay is told now or never.
-                    let settled = self.settle(&answer, sid.tag(), deadline).await;
-                    if let Err(error) = &settled {
-                        warn!(%sid, %error, "a replayed refresh token has ended its session, unconfirmed: a failover may bring it back");
-                    }
-                    return Ok(Rotation::Reused { subject: answer.rest.text()?, confirmed: settled.is_ok() });
-                }
-                self.settle_debt(&answer, sid.tag(), deadline).await?;
-                Ok(match answer.status.as_str() {
-                    "rotated" => Rotation::Rotated(answer.rest.session()?),
-                    "repeated" => Rotation::Repeated(answer.rest.session()?),
-                    "caught_up" => Rotation::CaughtUp(answer.rest.session()?),
-                    "lost" => Rotation::Lost,
-                    "expired" => Rotation::Expired { subject: None },
-                    "unknown" => Rotation::Unknown,
-                    _ => return Err(StateError::Corrupt("a rotation of no kind known here".into())),
-                })
-            })
-            .await
+        self.refresh(sid, shown, salt, Manner::Rotating, rules).await
+    }
+
+    async fn renew(
+        &self,
+        sid: &SessionId,
+        shown: Generation,
+        salt: &Digest,
+        rules: &SessionRules,
+    ) -> Result<Rotation, StateError> {
+        self.refresh(sid, shown, salt, Manner::InPlace, rules).await
     }
 
     async fn end(&self, sid: &SessionId, _cause: Cause) -> Result<Written<bool>, StateError> {

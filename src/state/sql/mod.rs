@@ -31,6 +31,7 @@ use crate::clock::{Clock, Millis, SystemClock, Timestamp};
 use crate::database::{self, Database, DatabaseError, Engine};
 use crate::metrics::Metrics;
 use crate::secret::Digest;
+use crate::token::refresh::Manner;
 use crate::token::{Generation, SessionId, SubjectTag, TokenId};
 
 /// How long a question of the check plane, and any other step, may take.
@@ -119,6 +120,22 @@ impl SqlState {
         }
         self.purge_when_due(at);
         Ok(done)
+    }
+
+    async fn refresh(
+        &self,
+        sid: &SessionId,
+        shown: Generation,
+        salt: &Digest,
+        manner: Manner,
+        rules: &SessionRules,
+    ) -> Result<Rotation, StateError> {
+        let lock = Lock::Subject(sid.tag());
+        self.step(Op::Rotate, lock, |mut step| async move {
+            let rotation = session::refresh(&mut step, sid, shown, salt, manner, rules).await?;
+            step.commit(rotation).await
+        })
+        .await
     }
 
     fn step_budget(&self) -> Duration {
@@ -229,12 +246,17 @@ impl Sessions for SqlState {
         salt: &Digest,
         rules: &SessionRules,
     ) -> Result<Rotation, StateError> {
-        let lock = Lock::Subject(sid.tag());
-        self.step(Op::Rotate, lock, |mut step| async move {
-            let rotation = session::rotate(&mut step, sid, shown, salt, rules).await?;
-            step.commit(rotation).await
-        })
-        .await
+        self.refresh(sid, shown, salt, Manner::Rotating, rules).await
+    }
+
+    async fn renew(
+        &self,
+        sid: &SessionId,
+        shown: Generation,
+        salt: &Digest,
+        rules: &SessionRules,
+    ) -> Result<Rotation, StateError> {
+        self.refresh(sid, shown, salt, Manner::InPlace, rules).await
     }
 
     async fn end(&self, sid: &SessionId, _cause: Cause) -> Result<Written<bool>, StateError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 
-use super::super::family::{Verdict, judge};
+use super::super::family::{Verdict, judge, judge_in_place};
 use super::super::record::{kind_from, kind_name, list, words};
 use super::super::{AtLimit, Device, Entry, NewSession, Opened, Rotation, Session, SessionRules, Standing, StateError};
 use super::step::Step;
@@ -13,6 +13,7 @@ use super::{subject, unsigned};
 use crate::clock::Millis;
 use crate::database::{Database, On, query, signed};
 use crate::secret::{Digest, constant_time_eq};
+use crate::token::refresh::Manner;
 use crate::token::{Generation, Holder, SessionId, SubjectTag, TokenId};
 
 /// A session that died of age is kept this long, for whoever asks after it to be told once what became of it.
@@ -150,11 +151,12 @@ async fn remove(step: &mut Step, sid: &SessionId) -> Result<(), StateError> {
     Ok(())
 }
 
-pub(super) async fn rotate(
+pub(super) async fn refresh(
     step: &mut Step,
     sid: &SessionId,
     shown: Generation,
     salt: &Digest,
+    manner: Manner,
     rules: &SessionRules,
 ) -> Result<Rotation, StateError> {
     let row: Option<Family> = query(
@@ -174,6 +176,10 @@ pub(super) async fn rotate(
     }
     let rotated_at = Millis(unsigned(family.rotated_at)?);
     let mut session = family.row.session(step.epoch)?;
+    let judge = match manner {
+        Manner::Rotating => judge,
+        Manner::InPlace => judge_in_place,
+    };
     let verdict = judge(session.generation, rotated_at, shown, step.now, rules.grace);
     match verdict {
         Verdict::Rotate(next) | Verdict::CatchUp(next) => {
@@ -187,6 +193,15 @@ pub(super) async fn rotate(
                 .await?;
             (session.generation, session.last_seen) = (next, step.now);
         }
+        Verdict::Keep => {
+            query("UPDATE state_session SET seen_at = ?, expires_at = ? WHERE sid = ?")
+                .bind(step.now)
+                .bind(step.now.plus(rules.idle).min(session.ends))
+                .bind(sid.to_string())
+                .run(&mut step.change)
+                .await?;
+            session.last_seen = step.now;
+        }
         Verdict::Repeat(_) => {}
         Verdict::Reuse => {
             end(step, sid).await?;
@@ -198,6 +213,7 @@ pub(super) async fn rotate(
     Ok(match verdict {
         Verdict::Repeat(_) => Rotation::Repeated(session),
         Verdict::CatchUp(_) => Rotation::CaughtUp(session),
+        Verdict::Keep => Rotation::Kept(session),
         _ => Rotation::Rotated(session),
     })
 }
