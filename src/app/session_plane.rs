@@ -107,6 +107,7 @@ impl SessionPlane {
             keys: Arc::new(move || published.ring().jwks(clock.now())),
             callers: ArcSwap::from_pointee(callers),
             proxies: ground.proxies.clone(),
+            graphql: config.graphql.enabled,
             dev,
         });
         let keys = Keys {

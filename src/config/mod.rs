@@ -40,6 +40,7 @@ use crate::oauth::clients::ClientSettings;
 use crate::token::keys;
 use crate::token::remote::IssuerSettings;
 use crate::units::Span;
+use crate::web::graphql;
 use crate::{database, issue, limit, listen, logging, state};
 
 /// All of doorward's configuration. Every key is optional.
@@ -63,6 +64,7 @@ pub struct Config {
     /// OAuth 2 clients; `docs/oauth2.md` tells what they can do.
     pub clients: Vec<ClientSettings>,
     pub check: Check,
+    pub graphql: graphql::Settings,
     pub shutdown: Shutdown,
 }
 
@@ -92,6 +94,7 @@ impl Default for Config {
             issuers: Vec::new(),
             clients: Vec::new(),
             check: Check::default(),
+            graphql: graphql::Settings::default(),
             shutdown: Shutdown::default(),
         }
     }

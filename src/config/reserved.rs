@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The keys that are not in effect, as far as an error or notice names them.
-pub(super) const KEYS: [&str; 3] = ["factors", "providers", "graphql"];
+pub(super) const KEYS: [&str; 2] = ["factors", "providers"];
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -17,7 +17,6 @@ pub struct Reserved {
     pub factors: Factors,
     /// Identity providers by name: `google`, `github`, `linkedin` or any other.
     pub providers: BTreeMap<String, Provider>,
-    pub graphql: Graphql,
 }
 
 /// Second factors.
@@ -51,16 +50,4 @@ pub struct Provider {
     pub client_secret_file: String,
     pub issuer_url: String,
     pub scopes: Vec<String>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Graphql {
-    pub enabled: bool,
-}
-
-impl Default for Graphql {
-    fn default() -> Self {
-        Self { enabled: true }
-    }
 }

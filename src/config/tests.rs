@@ -192,11 +192,11 @@ fn role_check_wants_a_key_source_and_a_shared_store() {
 #[test]
 fn keys_of_later_versions_are_checked_and_told_once() {
     let file = "auth: {device_binding: {ip: off}, registration: false}\nlimits: {auth: 5/min, plain: off, lockout: {after: 10, for: 15m}}\n\
-                factors: {totp: false}\nproviders: {google: {client_id: x}}\ngraphql: {enabled: true}\n";
+                factors: {totp: false}\nproviders: {google: {client_id: x}}\ngraphql: {enabled: false}\n";
     let loaded = Case::new(file).loaded();
     let keys: Vec<_> = loaded.notices.iter().map(|notice| notice.key.as_str()).collect();
-    assert_eq!(keys, ["factors", "providers", "graphql"]);
-    assert!(!loaded.reserved.factors.totp && !loaded.config.auth.registration);
+    assert_eq!(keys, ["factors", "providers"]);
+    assert!(!loaded.reserved.factors.totp && !loaded.config.auth.registration && !loaded.config.graphql.enabled);
     let errors = Case::new("limits: {auth: often}\nfactors: {webauthn: {rpid: x}}\n").errors().join("\n");
     assert!(
         errors.contains("limits.auth: `often` is not a rate") && errors.contains("did you mean `rp_id`?"),

@@ -17,7 +17,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/api.js", get(async || of("text/javascript; charset=utf-8", SCRIPT)))
 }
 
-fn of(kind: &'static str, text: &'static str) -> Response {
+pub(super) fn of(kind: &'static str, text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_SECURITY_POLICY, POLICY),

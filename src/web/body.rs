@@ -44,6 +44,15 @@ pub async fn only_member(request: Request, name: &'static str) -> Result<Value, 
     }
 }
 
+/// The body's object, for who must know that it came as JSON: a page of another site can send any body without asking
+/// first, but not under that name.
+pub(super) async fn json_object(request: Request) -> Result<Map<String, Value>, Problem> {
+    if !request.headers().contains_key(header::CONTENT_TYPE) {
+        return Err(not_json());
+    }
+    object(request).await
+}
+
 async fn object(request: Request) -> Result<Map<String, Value>, Problem> {
     says_json(request.headers())?;
     let bytes = whole(request.into_body()).await?;
@@ -59,7 +68,11 @@ fn says_json(headers: &HeaderMap) -> Result<(), Problem> {
     if values.next().is_none() && essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    Err(Problem::malformed("The Content-Type must be application/json."))
+    Err(not_json())
+}
+
+fn not_json() -> Problem {
+    Problem::malformed("The Content-Type must be application/json.")
 }
 
 /// All of it, where that is not too much and comes in time.

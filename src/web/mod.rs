@@ -8,6 +8,7 @@ pub mod account_sessions;
 pub mod admin;
 mod api_page;
 pub mod body;
+pub mod graphql;
 mod limited;
 pub mod oauth2;
 mod openapi;
@@ -66,6 +67,8 @@ pub struct Desk {
     /// Replaced when the configuration is reloaded.
     pub callers: ArcSwap<TrustedCallers>,
     pub proxies: TrustedProxies,
+    /// `graphql.enabled`.
+    pub graphql: bool,
     /// `--dev`: the page that shows the API is served.
     pub dev: bool,
 }

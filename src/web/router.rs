@@ -21,7 +21,7 @@ use crate::web::limited::LimitNote;
 use crate::web::openapi::{self, Described};
 use crate::web::problem::Problem;
 use crate::web::request_id::{RequestId, X_REQUEST_ID};
-use crate::web::{Desk, account, account_sessions, admin, api_page, oauth2, session, welcome, well_known};
+use crate::web::{Desk, account, account_sessions, admin, api_page, graphql, oauth2, session, welcome, well_known};
 
 /// How long one request may take: 10 s for its body, and what a slow store may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -50,9 +50,11 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .split_for_parts();
     let accounts = accounts.route("/openapi.json", get(async move || openapi::serve(&description)));
     let page = if desk.dev { api_page::routes() } else { Router::new() };
+    let graphql = if desk.graphql { graphql::routes(desk.dev) } else { Router::new() };
     Router::new()
         .merge(accounts)
         .merge(page)
+        .merge(graphql)
         .route("/ping", get(session::ping))
         .route("/login", post(session::login))
         .route("/refresh", post(session::refresh))

@@ -143,6 +143,7 @@ pub async fn plane_with(settings: Settings) -> Plane {
         keys: Arc::new(move || ring.jwks(now)),
         callers: ArcSwap::from_pointee(callers),
         proxies: TrustedProxies::new(&["127.0.0.0/8".parse().expect("a network")]),
+        graphql: true,
         dev: false,
     };
     let router = router(Arc::new(desk));

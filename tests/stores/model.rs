@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use doorward::clock::Millis;
-use doorward::state::family::{Verdict, judge};
+use doorward::state::family::{Verdict, judge, judge_in_place};
 use doorward::token::Generation;
+use doorward::token::refresh::Manner;
 
 /// What a store knows of one family. Moments are milliseconds of its own clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +36,7 @@ pub(crate) enum Answer {
     Rotated(u32),
     Repeated(u32),
     CaughtUp(u32),
+    Kept,
     Reused,
     Lost,
     Unknown,
@@ -47,7 +49,7 @@ impl Answer {
     pub(crate) fn successor(self) -> Option<u32> {
         match self {
             Self::Rotated(next) | Self::Repeated(next) | Self::CaughtUp(next) => Some(next),
-            Self::Reused | Self::Lost | Self::Unknown | Self::TooLate => None,
+            Self::Kept | Self::Reused | Self::Lost | Self::Unknown | Self::TooLate => None,
         }
     }
 }
@@ -73,6 +75,14 @@ impl Family {
     }
 
     pub(crate) fn rotate(&mut self, call: Call, now: u64, times: Times) -> Answer {
+        self.refresh(Manner::Rotating, call, now, times)
+    }
+
+    pub(crate) fn renew(&mut self, call: Call, now: u64, times: Times) -> Answer {
+        self.refresh(Manner::InPlace, call, now, times)
+    }
+
+    fn refresh(&mut self, manner: Manner, call: Call, now: u64, times: Times) -> Answer {
         if now > call.by {
             return Answer::TooLate;
         }
@@ -81,8 +91,15 @@ impl Family {
         }
         // The node's own call once more, whose answer was lost (SEC-R4).
         if self.calls.contains(&Some(call.attempt)) {
-            return Answer::Rotated(call.shown + 1);
+            return match manner {
+                Manner::Rotating => Answer::Rotated(call.shown + 1),
+                Manner::InPlace => Answer::Kept,
+            };
         }
+        let judge = match manner {
+            Manner::Rotating => judge,
+            Manner::InPlace => judge_in_place,
+        };
         let verdict = judge(
             Generation(self.generation),
             Millis(self.rotated_at),
@@ -94,10 +111,11 @@ impl Family {
             Verdict::Rotate(next) => Answer::Rotated(next.0),
             Verdict::CatchUp(next) => Answer::CaughtUp(next.0),
             Verdict::Repeat(next) => Answer::Repeated(next.0),
+            Verdict::Keep => Answer::Kept,
             Verdict::Lost => Answer::Lost,
             Verdict::Reuse => Answer::Reused,
         };
-        if answer.successor().is_some() {
+        if answer.successor().is_some() || answer == Answer::Kept {
             self.calls.rotate_right(1);
             self.calls[0] = Some(call.attempt);
         }
@@ -107,6 +125,7 @@ impl Family {
                 self.rotated_at = now;
                 self.expires = self.ends.min(now + times.idle);
             }
+            Answer::Kept => self.expires = self.ends.min(now + times.idle),
             Answer::Reused => self.live = false,
             _ => {}
         }

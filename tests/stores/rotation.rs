@@ -13,6 +13,10 @@ async fn rotate(state: &dyn Sessions, session: &Session, shown: u32, rules: &Ses
     state.rotate(&session.sid, Generation(shown), &salt(), rules).await.unwrap()
 }
 
+async fn renew(state: &dyn Sessions, session: &Session, shown: u32, rules: &SessionRules) -> Rotation {
+    state.renew(&session.sid, Generation(shown), &salt(), rules).await.unwrap()
+}
+
 /// A replay tells whose session it has ended.
 fn reused() -> Rotation {
     Rotation::Reused { subject: "alice".into(), confirmed: true }
@@ -195,6 +199,54 @@ async fn a_rotation_counts_as_use_but_never_passes_the_absolute_end() {
         assert!(!lives(&*store.state, &session).await, "{}", store.name);
         // SEC-G3: told once, so it can be audited once.
         assert_eq!(rotate(&*store.state, &session, 2, &rules).await, Rotation::Unknown, "{}", store.name);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn renewed_in_place_the_current_generation_stays_and_what_was_spent_ends_the_family() {
+    let rules = SessionRules { grace: ms(900), ..RULES };
+    on_every_store(async |store| {
+        let (state, name) = (&*store.state, store.name);
+        let session = open(state, "alice").await;
+        for _ in 0..3 {
+            let Rotation::Kept(kept) = renew(state, &session, 0, &rules).await else { panic!("{name}: not kept") };
+            assert_eq!(
+                (kept.generation, kept.ends, kept.epoch),
+                (Generation(0), session.ends, session.epoch),
+                "{name}"
+            );
+        }
+        assert!(matches!(rotate(state, &session, 0, &rules).await, Rotation::Rotated(_)), "{name}");
+        assert!(matches!(renew(state, &session, 1, &rules).await, Rotation::Kept(_)), "{name}");
+        // Spent elsewhere a moment ago; that the current one was renewed does not extend the window.
+        let repeated = renew(state, &session, 0, &rules).await;
+        assert!(matches!(repeated, Rotation::Repeated(ref s) if s.generation == Generation(1)), "{name}: {repeated:?}");
+        pass(ms(950)).await;
+        assert!(matches!(renew(state, &session, 1, &rules).await, Rotation::Kept(_)), "{name}");
+        assert_eq!(renew(state, &session, 0, &rules).await, reused(), "{name}");
+        assert!(!lives(state, &session).await, "{name}"); // SEC-R8
+        assert_eq!(renew(state, &session, 1, &rules).await, Rotation::Unknown, "{name}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn renewing_catches_up_one_lost_write_and_counts_as_use() {
+    let rules = SessionRules { idle: ms(900), lifetime: ms(1800), ..RULES };
+    on_every_store(async |store| {
+        let (state, name) = (&*store.state, store.name);
+        let session = open_by(state, "alice", &rules).await;
+        assert_eq!(renew(state, &session, 2, &rules).await, Rotation::Lost, "{name}");
+        let Rotation::CaughtUp(caught_up) = renew(state, &session, 1, &rules).await else { panic!("{name}") };
+        assert_eq!(caught_up.generation, Generation(1), "{name}");
+        for _ in 0..2 {
+            pass(ms(600)).await;
+            assert!(matches!(renew(state, &session, 1, &rules).await, Rotation::Kept(_)), "{name}");
+        }
+        pass(ms(700)).await;
+        let late = renew(state, &session, 1, &rules).await;
+        assert!(matches!(late, Rotation::Expired { .. }), "{name}: {late:?}");
     })
     .await;
 }

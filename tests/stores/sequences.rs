@@ -35,6 +35,8 @@ fn rules() -> SessionRules {
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Refresh(i32),
+    /// In place.
+    Renew(i32),
     /// With another salt: it was made up.
     Guess(i32),
     Logout,
@@ -51,6 +53,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => Just(Event::Refresh(0)),
         6 => (-3..=3).prop_map(Event::Refresh),
+        3 => (-3..=3).prop_map(Event::Renew),
         2 => (-3..=3).prop_map(Event::Guess),
         1 => Just(Event::Logout),
         1 => any::<bool>().prop_map(|genuine| Event::LogoutByToken { genuine }),
@@ -152,6 +155,7 @@ fn seen(rotation: &Rotation) -> Answer {
         Rotation::Rotated(session) => Answer::Rotated(session.generation.0),
         Rotation::Repeated(session) => Answer::Repeated(session.generation.0),
         Rotation::CaughtUp(session) => Answer::CaughtUp(session.generation.0),
+        Rotation::Kept(_) => Answer::Kept,
         Rotation::Reused { .. } => Answer::Reused,
         Rotation::Lost => Answer::Lost,
         // The model forgets a family that has ended, however it ended.
@@ -187,6 +191,13 @@ impl<'a> Pair<'a> {
                 let call = Call { shown, attempt: self.calls, by: u64::MAX };
                 self.calls += 1;
                 prop_assert_eq!(seen(&rotation), self.family.rotate(call, self.now, TIMES));
+            }
+            Event::Renew(relative) => {
+                let shown = shown(relative);
+                let rotation = state.renew(&sid, Generation(shown), &salt(), &rules()).await.map_err(busy)?;
+                let call = Call { shown, attempt: self.calls, by: u64::MAX };
+                self.calls += 1;
+                prop_assert_eq!(seen(&rotation), self.family.renew(call, self.now, TIMES));
             }
             Event::Guess(relative) => {
                 let made_up = Digest::of(b"made up");
@@ -293,6 +304,7 @@ async fn a_redis_cluster_answers_every_sequence_as_the_model_does() {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
     Refresh(u32),
+    Renew(u32),
     Logout,
 }
 
@@ -303,7 +315,7 @@ enum Outcome {
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
-    prop_oneof![9 => (0u32..4).prop_map(Deed::Refresh), 1 => Just(Deed::Logout)]
+    prop_oneof![7 => (0u32..4).prop_map(Deed::Refresh), 3 => (0u32..4).prop_map(Deed::Renew), 1 => Just(Deed::Logout)]
 }
 
 async fn carry_out(
@@ -316,6 +328,9 @@ async fn carry_out(
         let outcome = match deed {
             Deed::Refresh(shown) => {
                 Outcome::Refreshed(seen(&state.rotate(&sid, Generation(shown), &salt(), &rules()).await.map_err(busy)?))
+            }
+            Deed::Renew(shown) => {
+                Outcome::Refreshed(seen(&state.renew(&sid, Generation(shown), &salt(), &rules()).await.map_err(busy)?))
             }
             Deed::Logout => Outcome::LoggedOut(state.end(&sid, Cause::Logout).await.map_err(busy)?.done),
         };
@@ -333,6 +348,7 @@ fn some_order_explains(family: Family, left: &[(Deed, Outcome)], right: &[(Deed,
         let attempt = u8::try_from(mine.len() + 16 * other.len()).expect("short scripts");
         let expected = match deed {
             Deed::Refresh(shown) => Outcome::Refreshed(family.rotate(Call { shown, attempt, by: u64::MAX }, 0, TIMES)),
+            Deed::Renew(shown) => Outcome::Refreshed(family.renew(Call { shown, attempt, by: u64::MAX }, 0, TIMES)),
             Deed::Logout => Outcome::LoggedOut(family.end(0)),
         };
         expected == outcome && some_order_explains(family, rest, other)

@@ -1,0 +1,116 @@
+//! What a document may ask for, counted before it is validated: the library bounds depth and complexity, but follows fragments to
+//! find them out, and neither counts aliases (SEC-B6, D5).
+
+use async_graphql::parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet};
+use async_graphql::{Name, Positioned};
+
+/// How much one document may ask for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) fields: usize,
+    pub(super) aliases: usize,
+    /// Fragments that spread others multiply.
+    pub(super) spreads: usize,
+    pub(super) depth: usize,
+    pub(super) complexity: usize,
+    pub(super) directives: usize,
+}
+
+/// What the schema has a use for, with room to spare. One login costs as much as ten fields, so at most four go into a document.
+pub(super) const USUAL: Most = Most { fields: 60, aliases: 5, spreads: 10, depth: 5, complexity: 50, directives: 10 };
+/// What introspection asks for.
+pub(super) const DEV: Most = Most { fields: 300, aliases: 5, spreads: 20, depth: 20, complexity: 2000, directives: 10 };
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    fields: usize,
+    aliases: usize,
+    spreads: usize,
+    directives: usize,
+}
+
+/// # Errors
+/// What there is too much of, and how much there may be.
+pub(super) fn judge(document: &ExecutableDocument, most: Most) -> Result<(), String> {
+    let mut counted = Counted::default();
+    for (_, operation) in document.operations.iter() {
+        counted.directives += operation.node.directives.len();
+        counted.add(&operation.node.selection_set);
+    }
+    for fragment in document.fragments.values() {
+        counted.directives += fragment.node.directives.len();
+        counted.add(&fragment.node.selection_set);
+    }
+    let pairs = [
+        (counted.fields, most.fields, "fields"),
+        (counted.aliases, most.aliases, "aliases"),
+        (counted.spreads, most.spreads, "fragments"),
+        (counted.directives, most.directives, "directives"),
+    ];
+    match pairs.iter().find(|(there_are, most, _)| there_are > most) {
+        Some((_, most, what)) => Err(format!("A document may have at most {most} {what}.")),
+        None => Ok(()),
+    }
+}
+
+/// Whether all that the document would do is to read.
+pub(super) fn only_reads(document: &ExecutableDocument) -> bool {
+    document.operations.iter().all(|(_, operation)| operation.node.ty == OperationType::Query)
+}
+
+impl Counted {
+    /// The parser lets selections nest 64 deep at the most.
+    fn add(&mut self, selections: &Positioned<SelectionSet>) {
+        for selection in &selections.node.items {
+            match &selection.node {
+                Selection::Field(field) => {
+                    self.fields += 1;
+                    let alias: Option<&Positioned<Name>> = field.node.alias.as_ref();
+                    self.aliases += usize::from(alias.is_some());
+                    self.directives += field.node.directives.len();
+                    self.add(&field.node.selection_set);
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.spreads += 1;
+                    self.directives += spread.node.directives.len();
+                }
+                Selection::InlineFragment(inline) => {
+                    self.spreads += 1;
+                    self.directives += inline.node.directives.len();
+                    self.add(&inline.node.selection_set);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::parse_query;
+
+    use super::*;
+
+    fn judged(text: &str) -> Result<(), String> {
+        judge(&parse_query(text).expect("a document"), USUAL)
+    }
+
+    // SEC-B6
+    #[test]
+    fn everything_in_a_document_is_counted_wherever_it_stands() {
+        assert_eq!(judged("{me{id email confirmed createdAt updatedAt}}"), Ok(()));
+        let aliases =
+            "{a:me{id} b:me{...X}} fragment X on User{c:id d:id ...Y} fragment Y on User{e:id ...on User{f:id}}";
+        assert!(judged(aliases).expect_err("six").contains("5 aliases"));
+        let spreads = format!("{{me{{{}}}}}", "...{id}".repeat(11));
+        assert!(judged(&spreads).expect_err("eleven").contains("10 fragments"));
+        assert!(judged(&format!("{{{}}}", "me{id}".repeat(31))).expect_err("many").contains("60 fields"));
+        assert!(judged(&format!("{{me{}{{id}}}}", " @x".repeat(11))).expect_err("many").contains("10 directives"));
+    }
+
+    #[test]
+    fn a_document_with_a_mutation_anywhere_does_more_than_read() {
+        let reads = |text| only_reads(&parse_query(text).expect("a document"));
+        assert!(reads("query A{me{id}} query B{me{id}}"));
+        assert!(!reads("query A{me{id}} mutation B{logout}"));
+    }
+}
