@@ -1,5 +1,5 @@
-//! What a document may ask for, counted before it is validated: the library bounds depth and complexity, but follows fragments to
-//! find them out, and neither counts aliases (SEC-B6, D5).
+//! What a document may ask for, counted before it is validated. The library bounds depth and complexity, but follows fragments to
+//! find them out, counts no aliases, and reads values that nest without end until its stack is used up (SEC-B6, D5).
 
 use async_graphql::parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet};
 use async_graphql::{Name, Positioned};
@@ -7,6 +7,8 @@ use async_graphql::{Name, Positioned};
 /// How much one document may ask for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Most {
+    /// Opening ones, wherever they stand: nothing nests deeper than there are.
+    pub(super) brackets: usize,
     pub(super) fields: usize,
     pub(super) aliases: usize,
     /// Fragments that spread others multiply.
@@ -14,12 +16,32 @@ pub(super) struct Most {
     pub(super) depth: usize,
     pub(super) complexity: usize,
     pub(super) directives: usize,
+    /// Whether the schema itself may be asked for.
+    pub(super) introspection: bool,
 }
 
 /// What the schema has a use for, with room to spare. One login costs as much as ten fields, so at most four go into a document.
-pub(super) const USUAL: Most = Most { fields: 60, aliases: 5, spreads: 10, depth: 5, complexity: 50, directives: 10 };
+pub(super) const USUAL: Most = Most {
+    brackets: 100,
+    fields: 60,
+    aliases: 5,
+    spreads: 10,
+    depth: 5,
+    complexity: 50,
+    directives: 10,
+    introspection: false,
+};
 /// What introspection asks for.
-pub(super) const DEV: Most = Most { fields: 300, aliases: 5, spreads: 20, depth: 20, complexity: 2000, directives: 10 };
+pub(super) const DEV: Most = Most {
+    brackets: 100,
+    fields: 300,
+    aliases: 5,
+    spreads: 20,
+    depth: 20,
+    complexity: 2000,
+    directives: 10,
+    introspection: true,
+};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Counted {
@@ -27,6 +49,16 @@ struct Counted {
     aliases: usize,
     spreads: usize,
     directives: usize,
+    introspection: usize,
+}
+
+/// Before it is parsed.
+///
+/// # Errors
+/// As [`judge`].
+pub(super) fn judge_text(text: &str, most: Most) -> Result<(), String> {
+    let brackets = text.bytes().filter(|byte| matches!(byte, b'{' | b'[' | b'(')).count();
+    if brackets > most.brackets { Err(too_many(most.brackets, "brackets")) } else { Ok(()) }
 }
 
 /// # Errors
@@ -41,6 +73,9 @@ pub(super) fn judge(document: &ExecutableDocument, most: Most) -> Result<(), Str
         counted.directives += fragment.node.directives.len();
         counted.add(&fragment.node.selection_set);
     }
+    if counted.introspection > 0 && !most.introspection {
+        return Err("The schema can be asked for with --dev only; it is documented.".to_owned());
+    }
     let pairs = [
         (counted.fields, most.fields, "fields"),
         (counted.aliases, most.aliases, "aliases"),
@@ -48,9 +83,13 @@ pub(super) fn judge(document: &ExecutableDocument, most: Most) -> Result<(), Str
         (counted.directives, most.directives, "directives"),
     ];
     match pairs.iter().find(|(there_are, most, _)| there_are > most) {
-        Some((_, most, what)) => Err(format!("A document may have at most {most} {what}.")),
+        Some((_, most, what)) => Err(too_many(*most, what)),
         None => Ok(()),
     }
+}
+
+fn too_many(most: usize, what: &str) -> String {
+    format!("A document may have at most {most} {what}.")
 }
 
 /// Whether all that the document would do is to read.
@@ -67,6 +106,7 @@ impl Counted {
                     self.fields += 1;
                     let alias: Option<&Positioned<Name>> = field.node.alias.as_ref();
                     self.aliases += usize::from(alias.is_some());
+                    self.introspection += usize::from(matches!(field.node.name.node.as_str(), "__schema" | "__type"));
                     self.directives += field.node.directives.len();
                     self.add(&field.node.selection_set);
                 }

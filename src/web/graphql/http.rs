@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Request as Question, Response as Outcome, ServerError};
+use async_graphql::{Request as Question, Response as Outcome, ServerError, Value as Nothing};
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -32,7 +32,7 @@ pub(super) struct Face {
 impl Face {
     pub(super) fn new(dev: bool) -> Self {
         let most = if dev { DEV } else { USUAL };
-        Self { schema: schema(most, dev), most, dev }
+        Self { schema: schema(most), most, dev }
     }
 }
 
@@ -77,6 +77,9 @@ pub(super) async fn asked(
 
 impl Face {
     async fn answer(&self, asked: Asked, mut question: Question, only_reads: bool) -> Response {
+        if let Err(too_much) = document::judge_text(&question.query, self.most) {
+            return refused(StatusCode::BAD_REQUEST, &too_much, VALIDATION_FAILED);
+        }
         let document = match question.parsed_query() {
             Ok(document) => document,
             Err(error) => return refused(StatusCode::BAD_REQUEST, &where_it_broke(&error), PARSE_FAILED),
@@ -101,9 +104,13 @@ impl Face {
     }
 }
 
-/// What fields refuse has a code; what has none was found wrong before anything was done.
+/// What fields refuse has a code; what has none was found wrong before anything was done. No field that can be refused may be
+/// null, so there is no data then; the library leaves out that field alone.
 fn told(mut outcome: Outcome) -> Response {
     let mut status = StatusCode::OK;
+    if outcome.is_err() {
+        outcome.data = Nothing::Null;
+    }
     for error in &mut outcome.errors {
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_none() {

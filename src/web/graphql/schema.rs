@@ -24,13 +24,13 @@ use crate::web::view::moment;
 
 pub(super) type Accounts = Schema<Query, Mutation, EmptySubscription>;
 
-pub(super) fn schema(most: Most, introspection: bool) -> Accounts {
+pub(super) fn schema(most: Most) -> Accounts {
     let builder = Schema::build(Query, Mutation, EmptySubscription)
         .limit_depth(most.depth)
         .limit_complexity(most.complexity)
         .limit_directives(most.directives);
     // Suggestions for misspelt names are introspection by guessing.
-    let builder = if introspection { builder } else { builder.disable_introspection().disable_suggestions() };
+    let builder = if most.introspection { builder } else { builder.disable_introspection().disable_suggestions() };
     builder.finish()
 }
 
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_schema_is_the_one_that_is_documented() {
-        let sdl = schema(USUAL, false).sdl_with_options(SDLExportOptions::new().use_space_ident().indent_width(2));
+        let sdl = schema(USUAL).sdl_with_options(SDLExportOptions::new().use_space_ident().indent_width(2));
         let documented = include_str!("../../../docs/schema.graphql");
         assert!(sdl.trim() == documented.trim(), "docs/schema.graphql should be:\n{}", sdl.trim());
     }
