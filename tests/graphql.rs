@@ -14,6 +14,7 @@ mod library;
 mod over_http;
 #[path = "graphql/refresh.rs"]
 mod refresh;
+#[allow(dead_code, reason = "shared with the tests over REST")]
 #[path = "accounts/service.rs"]
 mod service;
 #[path = "graphql/sign_in.rs"]

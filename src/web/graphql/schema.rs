@@ -52,9 +52,9 @@ impl Asked {
     }
 }
 
-/// A date-time string at UTC, such as 2019-12-03T09:54:33Z, compliant with the date-time format.
 pub(super) struct DateTime(String);
 
+/// A moment in UTC by RFC 3339, such as `2026-11-25T09:54:33Z`.
 #[Scalar]
 impl ScalarType for DateTime {
     fn parse(_: Value) -> InputValueResult<Self> {
@@ -167,6 +167,7 @@ impl Mutation {
         Ok(MutationResponse::of(201, "register", opened))
     }
 
+    /// Signs in. A token of an earlier sign-in on this device, as the bearer, tells it apart from strangers.
     #[graphql(complexity = "10 + child_complexity")]
     async fn login(&self, context: &Context<'_>, email: String, password: String) -> Result<MutationResponse, Error> {
         let asked: &Asked = context.data()?;
@@ -208,7 +209,9 @@ mod tests {
 
     #[test]
     fn the_schema_is_the_one_that_is_documented() {
-        let sdl = schema(USUAL).sdl_with_options(SDLExportOptions::new().use_space_ident().indent_width(2));
+        let sdl = schema(USUAL).sdl_with_options(
+            SDLExportOptions::new().prefer_single_line_descriptions().use_space_ident().indent_width(2),
+        );
         let documented = include_str!("../../../docs/schema.graphql");
         assert!(sdl.trim() == documented.trim(), "docs/schema.graphql should be:\n{}", sdl.trim());
     }
