@@ -14,7 +14,6 @@ mod library;
 mod over_http;
 #[path = "graphql/refresh.rs"]
 mod refresh;
-#[allow(dead_code, reason = "shared with the tests over REST")]
 #[path = "accounts/service.rs"]
 mod service;
 #[path = "graphql/sign_in.rs"]

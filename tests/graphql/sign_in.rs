@@ -154,6 +154,34 @@ fn each_login_of_a_document_is_one_attempt() {
     not_signed_in(&response, 429, "login");
 }
 
+// SEC-B3
+#[test]
+fn strangers_lock_nobody_out_of_a_device_that_shows_a_token() {
+    let limits = json!({"auth": "60/min", "lockout": {"after": 3, "for": "15m"}});
+    let service = Service::start_limited(Store::Sqlite, json!({"limits": limits}));
+    let known = signed_in(&with_credentials(&service, REGISTER, "ivan@example.com", PASSWORD), 201);
+    for _ in 0..4 {
+        not_signed_in(&with_credentials(&service, LOGIN, "ivan@example.com", "wrong-hole-7"), 401, "email");
+    }
+    not_signed_in(&with_credentials(&service, LOGIN, "ivan@example.com", PASSWORD), 401, "email");
+    let variables = json!({"email": "ivan@example.com", "password": PASSWORD});
+    let from_home = service.send(&document(LOGIN, &variables).bearer(&known.refresh)).json();
+    signed_in(&from_home["data"]["login"], 200);
+}
+
+// SEC-F1
+#[test]
+fn a_store_that_is_away_is_said_to_be_away() {
+    let mut service = Service::start(Store::SqliteAndRedis);
+    service.register("judy@example.com");
+    let judy = sign_in(&service, "judy@example.com");
+    service.redis.take();
+    not_signed_in(&with_credentials(&service, LOGIN, "judy@example.com", PASSWORD), 503, "login");
+    for mutation in [REFRESH, LOGOUT] {
+        refused(&ask(&service, mutation, &judy.refresh), "SERVICE_UNAVAILABLE", "unavailable");
+    }
+}
+
 #[test]
 fn each_field_has_the_limit_of_its_endpoint() {
     let limits = json!({"refresh": "2/min", "profile": "3/min"});

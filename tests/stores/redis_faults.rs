@@ -152,35 +152,37 @@ async fn a_refresh_that_we_send_again_is_no_replay_though_another_client_refresh
     }
     let server = RedisServer::start();
     let state = redis(&server.url()).await;
-    let session = open(&state, "alice").await;
-    let (sid, tag) = (session.sid.to_string(), session.sid.tag());
     // As `RedisState` sends it, since nothing outside can lose one of its answers at a chosen moment.
     let lua = [include_str!("../../src/state/redis/common.lua"), include_str!("../../src/state/redis/rotate.lua")];
     let script = format!("local LOG_LENGTH = 1000\n{}", lua.concat());
-    let send = || {
-        let (index, salt) = (format!("dw:{{{tag}}}:i"), salt().to_string());
-        let args = [&sid, &salt, "0", "3000", "3600000", "one-and-only", "9999999999999"];
-        server.cli(&[&["EVAL", &script, "2", &index, "dw:{log}:r"][..], &args[..]].concat())
-    };
-    let lost = send();
-    assert!(lost.lines().any(|line| line == "rotated"), "{lost}");
-    for (shown, given) in [(0, 1), (1, 2)] {
-        match state.rotate(&session.sid, Generation(shown), &salt(), &RULES).await.unwrap() {
-            Rotation::Repeated(session) | Rotation::Rotated(session) => {
-                assert_eq!(session.generation, Generation(given))
+    for (manner, status) in [("", "rotated"), ("in_place", "kept")] {
+        let session = open(&state, "alice").await;
+        let (sid, tag) = (session.sid.to_string(), session.sid.tag());
+        let send = || {
+            let (index, salt) = (format!("dw:{{{tag}}}:i"), salt().to_string());
+            let args = [&sid, &salt, "0", "3000", "3600000", "one-and-only", "its-ending", manner, "9999999999999"];
+            server.cli(&[&["EVAL", &script, "2", &index, "dw:{log}:r"][..], &args[..]].concat())
+        };
+        let lost = send();
+        assert!(lost.lines().any(|line| line == status), "{lost}");
+        for (shown, given) in [(0, 1), (1, 2)] {
+            match state.rotate(&session.sid, Generation(shown), &salt(), &RULES).await.unwrap() {
+                Rotation::Repeated(session) | Rotation::Rotated(session) => {
+                    assert_eq!(session.generation, Generation(given))
+                }
+                other => panic!("{other:?}"),
             }
-            other => panic!("{other:?}"),
         }
+        let again = send();
+        // Owed, now, status, and the session: its time apart they are the same.
+        let told = |answer: &str| {
+            let lines: Vec<String> = answer.lines().map(str::to_owned).collect();
+            [lines[2..4].to_vec(), lines[7..13].to_vec()].concat()
+        };
+        assert_eq!(told(&again), told(&lost));
+        let next = state.rotate(&session.sid, Generation(2), &salt(), &RULES).await.unwrap();
+        assert!(matches!(next, Rotation::Rotated(_)), "{next:?}");
     }
-    let again = send();
-    // Owed, now, status, and the session: its time apart they are the same.
-    let told = |answer: &str| {
-        let lines: Vec<String> = answer.lines().map(str::to_owned).collect();
-        [lines[2..4].to_vec(), lines[7..13].to_vec()].concat()
-    };
-    assert_eq!(told(&again), told(&lost));
-    let next = state.rotate(&session.sid, Generation(2), &salt(), &RULES).await.unwrap();
-    assert!(matches!(next, Rotation::Rotated(_)), "{next:?}");
 }
 
 // SEC-R4, SEC-F2: else it would be taken for a replay, open a session for nobody, or end one that was opened since.

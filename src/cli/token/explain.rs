@@ -10,7 +10,7 @@ use super::super::{ConfigArgs, Format, Outcome, OutputArgs, block_on, parts, ter
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role};
 use crate::token::explain::explain;
-use crate::token::refresh::RefreshToken;
+use crate::token::refresh::{Manner, RefreshToken};
 
 /// How long keys elsewhere are waited for.
 const KEYS_WITHIN: Duration = Duration::from_secs(5);
@@ -90,6 +90,10 @@ fn refresh_token(token: &str, config: Option<&Config>) -> Value {
     match RefreshToken::parse(token, &RefreshToken::key(ring.secret())) {
         Ok(genuine) => json!({
             "kind": "refresh token", "sid": genuine.sid, "generation": genuine.generation.0,
+            "refreshed": match genuine.manner {
+                Manner::Rotating => "by rotation",
+                Manner::InPlace => "in place or by rotation",
+            },
             "verification": "holds: made with this server's secret; `doorward session show` tells whether it lives",
         }),
         Err(why) => json!({ "kind": "refresh token", "verification": format!("fails: {why}") }),
@@ -103,7 +107,7 @@ fn in_words(shown: &Value) -> anyhow::Result<String> {
         text += &format!("{}\n\n", serde_json::to_string_pretty(decoded)?);
     } else {
         text += "A refresh token: opaque to everyone but its server\n";
-        for name in ["sid", "generation"] {
+        for name in ["sid", "generation", "refreshed"] {
             if let Some(value) = shown.get(name) {
                 text += &format!("  {name}: {}\n", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
             }

@@ -147,6 +147,31 @@ mod tests {
         assert!(judged(&format!("{{me{}{{id}}}}", " @x".repeat(11))).expect_err("many").contains("10 directives"));
     }
 
+    /// What the library makes of lists that nest takes its stack: it must not take more of it than any thread has.
+    // SEC-D5
+    #[test]
+    fn what_nests_as_deep_as_it_may_is_read_on_a_small_stack() {
+        let nested = |open: &str, close: &str| {
+            let levels = (USUAL.brackets - 2) / open.matches(['{', '[', '(']).count();
+            (open.repeat(levels), close.repeat(levels))
+        };
+        let (lists, lists_end) = nested("[", "]");
+        let (objects, objects_end) = nested("{x:", "}");
+        let (fields, fields_end) = nested("a(x:[]){", "}");
+        for text in [
+            format!("{{a(x:{lists}{lists_end})}}"),
+            format!("{{a(x:{objects}1{objects_end})}}"),
+            format!("query($x:{lists}Int{lists_end}){{a}}"),
+            format!("{{{fields}a{fields_end}}}"),
+        ] {
+            assert_eq!(judge_text(&text, USUAL), Ok(()), "{text}");
+            assert!(judge_text(&format!("{text} query B{{b(x:{{}}[]{{}})}}"), USUAL).is_err());
+            let small = std::thread::Builder::new().stack_size(1 << 20);
+            let read = small.spawn(move || drop(parse_query(&text).expect("a document"))).expect("a thread");
+            read.join().expect("read");
+        }
+    }
+
     #[test]
     fn a_document_with_a_mutation_anywhere_does_more_than_read() {
         let reads = |text| only_reads(&parse_query(text).expect("a document"));
