@@ -1,8 +1,8 @@
 //! What a document may ask for, counted before it is validated. The library bounds depth and complexity, but follows fragments to
 //! find them out, counts no aliases, and reads values that nest without end until its stack is used up (SEC-B6, D5).
 
+use async_graphql::Positioned;
 use async_graphql::parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet};
-use async_graphql::{Name, Positioned};
 
 /// How much one document may ask for.
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +104,7 @@ impl Counted {
             match &selection.node {
                 Selection::Field(field) => {
                     self.fields += 1;
-                    let alias: Option<&Positioned<Name>> = field.node.alias.as_ref();
-                    self.aliases += usize::from(alias.is_some());
+                    self.aliases += usize::from(field.node.alias.is_some());
                     self.introspection += usize::from(matches!(field.node.name.node.as_str(), "__schema" | "__type"));
                     self.directives += field.node.directives.len();
                     self.add(&field.node.selection_set);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Request as Question, Response as Outcome, ServerError, Value as Nothing};
+use async_graphql::{Request as Question, Response as Outcome, ServerError};
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -109,7 +109,7 @@ impl Face {
 fn told(mut outcome: Outcome) -> Response {
     let mut status = StatusCode::OK;
     if outcome.is_err() {
-        outcome.data = Nothing::Null;
+        outcome.data = async_graphql::Value::Null;
     }
     for error in &mut outcome.errors {
         let extensions = error.extensions.get_or_insert_default();
