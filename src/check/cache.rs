@@ -65,7 +65,7 @@ impl Cache {
     pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
         let share = settings.max_bytes.0.div_ceil(settings.max_entries.max(1)).max(1);
         let weigh = move |_: &Digest, known: &Arc<Known>| {
-            let bytes = known.identity.weight() + size_of::<Known>() + size_of::<Cell>() + OVERHEAD;
+            let bytes = size_of::<Known>() + known.identity.weight() + size_of::<Cell>() + OVERHEAD;
             u32::try_from((bytes as u64).max(share)).unwrap_or(u32::MAX)
         };
         let capacity = if settings.max_entries == 0 { 0 } else { settings.max_bytes.0 };

@@ -4,9 +4,8 @@
 //! answer (SEC-S2). The registry is used only on misses and revocations; a hit looks at its own cell and nothing else.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::clock::Millis;
@@ -17,7 +16,6 @@ use crate::token::{Claims, SessionId, SubjectTag};
 pub struct Cell {
     sid: Option<SessionId>,
     ended: AtomicBool,
-    subject: Arc<Subject>,
     /// Until when the store said the session lives without activity: monotonic milliseconds.
     idle_until: AtomicU64,
     /// The absolute end: Unix milliseconds.
@@ -28,17 +26,17 @@ pub struct Cell {
     noted: AtomicBool,
 }
 
-#[derive(Debug, Default)]
-struct Subject {
-    ended: AtomicBool,
+impl Default for Cell {
+    fn default() -> Self {
+        Self::new(None)
+    }
 }
 
 impl Cell {
-    fn new(sid: Option<SessionId>, subject: Arc<Subject>) -> Self {
+    fn new(sid: Option<SessionId>) -> Self {
         Self {
             sid,
             ended: AtomicBool::new(false),
-            subject,
             idle_until: AtomicU64::new(u64::MAX),
             ends: AtomicU64::new(u64::MAX),
             last_seen: AtomicU64::new(0),
@@ -52,7 +50,11 @@ impl Cell {
 
     /// Whether no revocation has reached it.
     pub fn is_live(&self) -> bool {
-        !self.ended.load(Ordering::Acquire) && !self.subject.ended.load(Ordering::Acquire)
+        !self.ended.load(Ordering::Acquire)
+    }
+
+    fn end(&self) {
+        self.ended.store(true, Ordering::Release);
     }
 
     /// Whether the session's times are over, so that the store must be asked again (SEC-S6).
@@ -98,20 +100,36 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Finds cells by session and by subject. It holds them weakly: they live as long as an identity or a lookup does.
+/// Finds cells by their subject and session. It holds them weakly: they live as long as an identity or a lookup does.
 #[derive(Debug)]
 pub struct Registry {
-    /// By subject, so that a session and its subject are in the same shard. A lock is held for a few look-ups in maps.
+    /// A lock is held for a few look-ups in maps.
     shards: Box<[Mutex<Shard>]>,
 }
 
+/// Sweeps out dead cells whenever its subjects have doubled, so it stays in proportion to the living.
 #[derive(Debug, Default)]
 struct Shard {
-    sessions: WeakMap<SessionId, Cell>,
-    subjects: WeakMap<SubjectTag, Subject>,
+    subjects: HashMap<SubjectTag, Cells>,
+    sweep_at: usize,
+}
+
+/// The cells of one subject: nearly always one.
+#[derive(Debug)]
+enum Cells {
+    One(Weak<Cell>),
+    More(Box<Many>),
+}
+
+#[derive(Debug, Default)]
+struct Many {
+    sessions: HashMap<SessionId, Weak<Cell>>,
+    /// Of tokens without a session of ours.
+    others: Vec<Weak<Cell>>,
 }
 
 const SHARDS: usize = 32;
+const FIRST_SWEEP: usize = 64;
 
 impl Registry {
     /// The cell that a lookup of these claims has to hold before it asks the store.
@@ -119,33 +137,32 @@ impl Registry {
         self.cell_of(claims.tag(), claims.sid.filter(|_| claims.own))
     }
 
-    /// The cell of one of our own sessions, or of a subject whose tokens have none.
+    /// The cell of one of our own sessions, or of a token of a subject whose tokens have none.
     pub fn cell_of(&self, tag: SubjectTag, sid: Option<SessionId>) -> Arc<Cell> {
-        self.with(tag, |shard| {
-            let subject = shard.subjects.get_or_insert(tag, |_| true, Subject::default);
-            match sid {
-                Some(sid) => shard.sessions.get_or_insert(sid, Cell::is_live, || Cell::new(Some(sid), subject)),
-                None => Arc::new(Cell::new(None, subject)),
-            }
+        let mut shard = self.shard(tag);
+        let found = sid.and_then(|sid| shard.subjects.get(&tag)?.of_session(&sid));
+        found.unwrap_or_else(|| {
+            let cell = Arc::new(Cell::new(sid));
+            shard.add(tag, Arc::downgrade(&cell));
+            cell
         })
     }
 
     pub fn end_session(&self, sid: &SessionId) {
-        if let Some(cell) = self.with(sid.tag(), |shard| shard.sessions.take(sid)) {
-            cell.ended.store(true, Ordering::Release);
+        if let Some(cell) = self.shard(sid.tag()).subjects.get(&sid.tag()).and_then(|cells| cells.of_session(sid)) {
+            cell.end();
         }
     }
 
     pub fn end_subject(&self, tag: SubjectTag) {
-        if let Some(subject) = self.with(tag, |shard| shard.subjects.take(&tag)) {
-            subject.ended.store(true, Ordering::Release);
-        }
+        let cells = self.shard(tag).subjects.remove(&tag);
+        cells.iter().flat_map(Cells::living).for_each(|cell| cell.end());
     }
 
-    fn with<T>(&self, tag: SubjectTag, act: impl FnOnce(&mut Shard) -> T) -> T {
+    fn shard(&self, tag: SubjectTag) -> MutexGuard<'_, Shard> {
         // The tag is a hash, so any byte of it spreads evenly.
         let shard = &self.shards[usize::from(tag.as_bytes()[0]) % SHARDS];
-        act(&mut shard.lock().unwrap_or_else(PoisonError::into_inner))
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -155,35 +172,69 @@ impl Default for Registry {
     }
 }
 
-/// A map of weak references that sweeps out the dead ones whenever it has doubled, so it stays in proportion to the living.
-#[derive(Debug)]
-struct WeakMap<K, V> {
-    map: HashMap<K, Weak<V>>,
-    sweep_at: usize,
-}
-
-impl<K, V> Default for WeakMap<K, V> {
-    fn default() -> Self {
-        Self { map: HashMap::new(), sweep_at: 64 }
+impl Shard {
+    fn add(&mut self, tag: SubjectTag, cell: Weak<Cell>) {
+        if let Some(cells) = self.subjects.get_mut(&tag) {
+            return cells.add(cell);
+        }
+        if self.subjects.len() >= self.sweep_at.max(FIRST_SWEEP) {
+            self.subjects.retain(|_, cells| cells.living().next().is_some());
+            self.sweep_at = self.subjects.len() * 2;
+        }
+        self.subjects.insert(tag, Cells::One(cell));
     }
 }
 
-impl<K: Eq + Hash, V> WeakMap<K, V> {
-    fn get_or_insert(&mut self, key: K, fits: impl FnOnce(&V) -> bool, make: impl FnOnce() -> V) -> Arc<V> {
-        if let Some(found) = self.map.get(&key).and_then(Weak::upgrade).filter(|found| fits(found)) {
-            return found;
-        }
-        if self.map.len() >= self.sweep_at {
-            self.map.retain(|_, value| value.strong_count() > 0);
-            self.sweep_at = (self.map.len() * 2).max(64);
-        }
-        let made = Arc::new(make());
-        self.map.insert(key, Arc::downgrade(&made));
-        made
+impl Cells {
+    fn living(&self) -> impl Iterator<Item = Arc<Cell>> {
+        let (one, many) = match self {
+            Self::One(cell) => (Some(cell), None),
+            Self::More(many) => (None, Some(many.sessions.values().chain(&many.others))),
+        };
+        one.into_iter().chain(many.into_iter().flatten()).filter_map(Weak::upgrade)
     }
 
-    fn take(&mut self, key: &K) -> Option<Arc<V>> {
-        self.map.remove(key)?.upgrade()
+    /// One that has ended is no longer its session's: a later lookup asks the store anew.
+    fn of_session(&self, sid: &SessionId) -> Option<Arc<Cell>> {
+        let cell = match self {
+            Self::One(cell) => cell,
+            Self::More(many) => many.sessions.get(sid)?,
+        };
+        cell.upgrade().filter(|cell| cell.sid == Some(*sid) && cell.is_live())
+    }
+
+    fn add(&mut self, cell: Weak<Cell>) {
+        match self {
+            Self::One(one) if one.strong_count() == 0 => *one = cell,
+            Self::One(one) => {
+                let mut many = Many::default();
+                many.add(std::mem::take(one));
+                many.add(cell);
+                *self = Self::More(Box::new(many));
+            }
+            Self::More(many) => many.add(cell),
+        }
+    }
+}
+
+impl Many {
+    /// Where room has to be made, the dead go first: a subject's tokens may come and go without end.
+    fn add(&mut self, cell: Weak<Cell>) {
+        let Some(sid) = cell.upgrade().map(|cell| cell.sid) else { return };
+        let lives = |cell: &Weak<Cell>| cell.strong_count() > 0;
+        if let Some(sid) = sid {
+            if self.sessions.len() == self.sessions.capacity() {
+                self.sessions.retain(|_, cell| lives(cell));
+                self.sessions.reserve(self.sessions.len());
+            }
+            self.sessions.insert(sid, cell);
+        } else {
+            if self.others.len() == self.others.capacity() {
+                self.others.retain(lives);
+                self.others.reserve(self.others.len());
+            }
+            self.others.push(cell);
+        }
     }
 }
 
@@ -228,8 +279,24 @@ mod tests {
         for n in 0..20_000 {
             registry.cell(&testing::claims(&format!("user{n}")));
         }
-        let kept: usize = registry.shards.iter().map(|shard| shard.lock().expect("no panic").sessions.map.len()).sum();
-        assert!(kept <= SHARDS * 64, "{kept}");
+        let kept: usize = registry.shards.iter().map(|shard| shard.lock().expect("no panic").subjects.len()).sum();
+        assert!(kept <= SHARDS * FIRST_SWEEP, "{kept}");
+    }
+
+    #[test]
+    fn a_subject_whose_tokens_come_and_go_takes_no_more_room_than_the_living() {
+        let registry = Registry::default();
+        let mut claims = testing::claims("alice");
+        (claims.own, claims.sid) = (false, None);
+        let living: Vec<_> = (0..3).map(|_| registry.cell(&claims)).collect();
+        for _ in 0..10_000 {
+            registry.cell(&claims);
+        }
+        let shard = registry.shard(claims.tag());
+        assert!(matches!(&shard.subjects[&claims.tag()], Cells::More(many) if many.others.capacity() <= 8));
+        drop(shard);
+        registry.end_subject(claims.tag());
+        assert!(living.iter().all(|cell| !cell.is_live()));
     }
 
     // SEC-S6

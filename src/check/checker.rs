@@ -13,6 +13,7 @@ use crate::audit::{self, About, Event};
 use crate::check::cache;
 use crate::check::headers::HeaderPlan;
 use crate::check::identity::Identity;
+use crate::check::known::Holder;
 use crate::check::lookup::{Glance, Lookup, Verifies};
 use crate::check::policy::{Asks, Policy};
 use crate::check::seen::Seen;
@@ -77,7 +78,7 @@ impl Checker {
             Err(denial) => return Some(deny(denial, &policy, request, None)),
         };
         match self.lookup.glance(token) {
-            Glance::Known(known) => Some(decide(asks, &policy, &known.identity, request, self.clock())),
+            Glance::Known(known) => Some(decide(asks, &policy, known.into(), request, self.clock())),
             Glance::Denied(denial) => Some(deny(denial, &policy, request, None)),
             Glance::Ask { .. } => None,
         }
@@ -95,7 +96,7 @@ impl Checker {
             Err(denial) => return deny(denial, &policy, request, None),
         };
         match self.authenticate(token).await {
-            Ok(identity) => decide(asks, &policy, &identity, request, self.clock()),
+            Ok(holder) => decide(asks, &policy, holder, request, self.clock()),
             Err(denial) => deny(denial, &policy, request, None),
         }
     }
@@ -104,13 +105,13 @@ impl Checker {
     ///
     /// # Errors
     /// [`Denial::InvalidToken`], or [`Denial::Unavailable`] where that can't be known now.
-    pub async fn authenticate(&self, token: &str) -> Result<Arc<Identity>, Denial> {
+    pub async fn authenticate(&self, token: &str) -> Result<Holder, Denial> {
         let known = match self.lookup.glance(token) {
             Glance::Known(known) => known,
             Glance::Denied(denial) => return Err(denial),
             Glance::Ask { token: digest, earlier } => self.lookup.ask(token, digest, earlier).await?,
         };
-        Ok(known.identity.clone())
+        Ok(known.into())
     }
 
     /// All identity headers: on `Allow(None)` each is to be removed from the request (SEC-P8).
@@ -211,27 +212,21 @@ fn ask_rules<'p, 'r>(policy: &'p Policy, request: &CheckRequest<'r>) -> Result<O
     }
 }
 
-fn decide(
-    asks: &Asks,
-    policy: &Policy,
-    identity: &Arc<Identity>,
-    request: &CheckRequest<'_>,
-    clock: &dyn Clock,
-) -> Decision {
+fn decide(asks: &Asks, policy: &Policy, holder: Holder, request: &CheckRequest<'_>, clock: &dyn Clock) -> Decision {
     let weighed = match asks {
         Asks::Nothing | Asks::Token => Ok(()),
-        Asks::Holder(requirement) => requirement.weigh(identity, clock.now()),
+        Asks::Holder(requirement) => requirement.weigh(&holder, clock.now()),
     };
     match weighed {
         Ok(()) => {
-            tracing::debug!(subject = identity.subject(), request_id = request.request_id, "allowed");
-            Decision::Allow(Some(identity.clone()))
+            tracing::debug!(subject = holder.subject(), request_id = request.request_id, "allowed");
+            Decision::Allow(Some(holder))
         }
-        Err(denial) => deny(denial, policy, request, Some(identity)),
+        Err(denial) => deny(denial, policy, request, Some(&holder)),
     }
 }
 
-fn deny(denial: Denial, policy: &Policy, request: &CheckRequest<'_>, identity: Option<&Arc<Identity>>) -> Decision {
+fn deny(denial: Denial, policy: &Policy, request: &CheckRequest<'_>, identity: Option<&Identity>) -> Decision {
     if denial == Denial::Forbidden {
         let place = policy.place(request);
         audit::record(

@@ -101,10 +101,10 @@ impl Identity {
         Bytes::clone(self.message.get_or_init(|| Box::new(make())))
     }
 
-    /// About how many bytes it takes, a prepared answer included: what the cache weighs it by.
+    /// About how many bytes it takes beside itself, a prepared answer included: what the cache weighs it by.
     pub fn weight(&self) -> usize {
         const MESSAGE: usize = 256;
-        size_of::<Self>() + 2 * self.texts.len() + MESSAGE
+        2 * self.texts.len() + MESSAGE
     }
 }
 

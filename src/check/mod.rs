@@ -27,9 +27,8 @@ mod testing;
 mod texts;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use crate::check::identity::Identity;
+use crate::check::known::Holder;
 use crate::fault::{Fault, Kind};
 
 /// What a proxy asks: may this request pass? The default has no method, host and path, so it never may.
@@ -99,7 +98,7 @@ impl std::fmt::Debug for Client<'_> {
 #[derive(Clone, Debug)]
 pub enum Decision {
     /// `None` where the rule lets anyone pass: no token was read, and identity headers are to be removed.
-    Allow(Option<Arc<Identity>>),
+    Allow(Option<Holder>),
     Deny(Denial),
 }
 

@@ -29,7 +29,7 @@ use crate::accounts::Accounts;
 use crate::accounts::first_admin::FirstAdmin;
 use crate::check::Denial;
 use crate::check::checker::Checker;
-use crate::check::identity::Identity;
+use crate::check::known::Holder;
 use crate::issue::Issuer;
 use crate::issue::trusted::TrustedCallers;
 use crate::limit::Limits;
@@ -39,12 +39,12 @@ use crate::oauth::OAuth;
 /// Who tells whether a token counts and whose it is: the checker.
 #[async_trait]
 pub trait Authenticates: Send + Sync {
-    async fn authenticate(&self, token: &str) -> Result<Arc<Identity>, Denial>;
+    async fn authenticate(&self, token: &str) -> Result<Holder, Denial>;
 }
 
 #[async_trait]
 impl Authenticates for Checker {
-    async fn authenticate(&self, token: &str) -> Result<Arc<Identity>, Denial> {
+    async fn authenticate(&self, token: &str) -> Result<Holder, Denial> {
         self.authenticate(token).await
     }
 }

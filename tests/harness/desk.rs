@@ -14,6 +14,7 @@ use axum::body::Body;
 use doorward::accounts::first_admin::FirstAdmin;
 use doorward::check::Denial;
 use doorward::check::identity::Identity;
+use doorward::check::known::Holder;
 use doorward::clock::{Clock, FixedClock, Timestamp};
 use doorward::issue::record::Records;
 use doorward::issue::trusted::TrustedCallers;
@@ -83,11 +84,11 @@ struct Uncached {
 
 #[async_trait]
 impl Authenticates for Uncached {
-    async fn authenticate(&self, token: &str) -> Result<Arc<Identity>, Denial> {
+    async fn authenticate(&self, token: &str) -> Result<Holder, Denial> {
         let claims = self.verifier.verify(token, self.clock.now()).map_err(|_| Denial::InvalidToken)?;
         let (Some(sid), Some(jti)) = (claims.sid, claims.jti.clone()) else { return Err(Denial::InvalidToken) };
         match self.store.standing(&Question::Own { sid, jti, epoch: claims.epoch }).await {
-            Ok(Standing::Live { .. }) => Ok(Arc::new(Identity::new(&claims, [].into(), &[]))),
+            Ok(Standing::Live { .. }) => Ok(Identity::new(&claims, [].into(), &[]).into()),
             Ok(Standing::Dead) => Err(Denial::InvalidToken),
             Err(_) => Err(Denial::Unavailable),
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use doorward::check::identity::Identity;
+use doorward::check::known::Holder;
 use doorward::check::{CheckRequest, Credential, Decision, Denial};
 use doorward::clock::Timestamp;
 use doorward::gate::{Checks, Gate, GateSettings};
@@ -87,7 +88,7 @@ impl Checks for Book {
     }
 }
 
-fn alice(with_roles: bool) -> Arc<Identity> {
+fn alice(with_roles: bool) -> Holder {
     let claims = Claims {
         issuer: "doorward".into(),
         own: false,
@@ -105,7 +106,7 @@ fn alice(with_roles: bool) -> Arc<Identity> {
         payload: serde_json::Map::new(),
     };
     let values = [Some("alice"), with_roles.then_some("admin,user")];
-    Arc::new(Identity::new(&claims, [SUBJECT, ROLES].into(), &values))
+    Identity::new(&claims, [SUBJECT, ROLES].into(), &values).into()
 }
 
 /// A gate that listens.
