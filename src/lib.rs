@@ -38,6 +38,8 @@ pub mod gate;
 pub mod ops;
 pub mod web;
 
+pub mod grpc;
+
 // The roof.
 pub mod config;
 

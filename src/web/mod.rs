@@ -9,7 +9,7 @@ pub mod admin;
 mod api_page;
 pub mod body;
 pub mod graphql;
-mod limited;
+pub(crate) mod limited;
 pub mod oauth2;
 mod openapi;
 pub mod problem;

@@ -29,9 +29,9 @@ pub(super) struct ProblemBody {
 /// What goes wrong, in words a client may see.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    pub(super) kind: Kind,
-    pub(super) code: &'static str,
-    pub(super) detail: Cow<'static, str>,
+    pub(crate) kind: Kind,
+    pub(crate) code: &'static str,
+    pub(crate) detail: Cow<'static, str>,
 }
 
 impl Problem {
