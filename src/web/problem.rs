@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::AccountError;
 use crate::fault::{Fault, Kind};
+use crate::limit::Limited;
 
 /// What the body of a refusal looks like.
 #[derive(ToSchema)]
@@ -62,6 +63,11 @@ impl Problem {
     /// The kind, and what the client is told in a sentence: for faces that word it their own way.
     pub fn into_parts(self) -> (Kind, Cow<'static, str>) {
         (self.kind, self.detail)
+    }
+
+    /// A limit's refusal; an account's has the same words.
+    pub fn limited(limited: &Limited) -> Self {
+        Self { detail: limited.detail().into(), ..Self::of(limited, "") }
     }
 
     pub fn unavailable() -> Self {

@@ -134,7 +134,6 @@ impl Desk {
     /// The plain surface's own limit.
     pub(crate) async fn plain(&self, call: &Call) -> Result<(), Problem> {
         let Some(limits) = &self.limits else { return Ok(()) };
-        let detail = "Tried too often; the Retry-After header says when to try again.";
-        call.limited(limits.plain(call.client).await).map_err(|limited| Problem::of(&limited, detail))
+        call.limited(limits.plain(call.client).await).map_err(|limited| Problem::limited(&limited))
     }
 }
