@@ -6,6 +6,7 @@
 mod auth;
 mod deadline;
 mod every_call;
+mod reflection;
 mod refusal;
 pub mod v1;
 mod view;
@@ -29,8 +30,6 @@ use crate::web::Desk;
 
 /// The largest message that is read (SEC-D1); metadata is bounded by the listener.
 const LARGEST_MESSAGE: usize = 64 << 10;
-/// Reflection asks for names.
-const LARGEST_QUESTION: usize = 4 << 10;
 /// How many may watch our health at once: anyone may ask, and each costs a look now and then.
 const WATCHERS: usize = 256;
 
@@ -51,27 +50,9 @@ fn router(desk: Arc<Desk>, health: Arc<Health>) -> Router {
     Router::new()
         .merge(route(auth))
         .merge(route(health))
-        .merge(reflection())
+        .merge(reflection::routes())
         .fallback(async || no_such_service())
         .layer(from_fn_with_state(desk, every_call::every_call))
-}
-
-/// In both versions: clients of some years ago know the older one only.
-fn reflection() -> Router {
-    let about = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
-    match (about().build_v1(), about().build_v1alpha()) {
-        (Ok(now), Ok(before)) => Router::new()
-            .merge(route(now.max_decoding_message_size(LARGEST_QUESTION)))
-            .merge(route(before.max_decoding_message_size(LARGEST_QUESTION))),
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "the descriptors that were compiled in can't be read; reflection is not served");
-            Router::new()
-        }
-    }
 }
 
 /// All methods of one service; those that it does not have are its own to refuse.

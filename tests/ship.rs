@@ -250,7 +250,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 fn nginx_takes_every_snippet_in_the_pages() {
     let Some(program) = tools::find("nginx") else { return };
     let mut seen = 0;
-    for page in ["README.md", "docs/proxies.md"] {
+    for page in ["README.md", "docs/proxies.md", "docs/grpc.md"] {
         for block in blocks(page, "nginx") {
             let [edge, app, check, session] = [(); 4].map(|()| ports::free());
             let said = nginx::verify(&program, &block, &Places { edge, app, check, session });

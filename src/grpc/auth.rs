@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use tonic::{Extensions, Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, async_trait};
 
 use crate::accounts::{Accounts, Caller};
 use crate::audit::Event;
@@ -13,7 +13,6 @@ use crate::grpc::refusal::wanted;
 use crate::grpc::v1;
 use crate::grpc::v1::auth_server::Auth;
 use crate::issue::Call;
-use crate::listen::peer::Peer;
 use crate::state::Device;
 use crate::token::bearer::bearer;
 use crate::token::jws::Compact;
@@ -33,7 +32,6 @@ pub(super) struct AuthCalls {
 struct Asked<T> {
     call: Call,
     metadata: HeaderMap,
-    extensions: Extensions,
     message: T,
 }
 
@@ -42,7 +40,7 @@ impl<T> Asked<T> {
         let (metadata, extensions, message) = request.into_parts();
         // `every_call` put it there.
         let call = extensions.get::<Call>().cloned().unwrap_or_default();
-        Self { call, metadata: metadata.into_headers(), extensions, message }
+        Self { call, metadata: metadata.into_headers(), message }
     }
 
     fn device(&self) -> Device {
@@ -154,16 +152,12 @@ impl AuthCalls {
         self.desk.account_call(&asked.metadata).await
     }
 
-    /// Whether the caller may ask of tokens that others hold: who may vouch for a user may (`auth.trusted_login`).
+    /// Whether the caller may ask of tokens that others hold. By its key alone: an address has proved nothing.
     fn trusted<T>(&self, asked: &Asked<T>) -> Result<(), Problem> {
-        let peer = asked.extensions.get::<Peer>().and_then(Peer::ip);
         let shown = bearer(&asked.metadata).ok();
-        self.desk.callers.load().judge(&asked.metadata, shown, peer).map_err(|refusal| {
+        self.desk.callers.load().judge(&asked.metadata, shown, None).map_err(|refusal| {
             self.desk.issuer.record(&asked.call, Event::AuthzFail, None, None, refusal.code());
-            Problem::of(
-                &refusal,
-                "Only trusted callers may ask of other tokens than their own; see auth.trusted_login.",
-            )
+            Problem::of(&refusal, "To ask of other tokens than your own, send a caller key as bearer.")
         })
     }
 }

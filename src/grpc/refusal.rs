@@ -66,7 +66,9 @@ pub(super) fn worded(status: &Status, request_id: &str, limit: Option<&Standing>
     details.set_request_info(request_id, "");
     let Some(Refusal { problem, field }) = refusal.or_else(|| of_tonic(status)) else {
         details.set_error_info(capitals(&format!("{:?}", status.code())), DOMAIN, HashMap::new());
-        return Status::with_error_details(status.code(), status.message(), details);
+        // For a method that a service does not have, tonic has no words.
+        let words = Some(status.message()).filter(|words| !words.is_empty());
+        return Status::with_error_details(status.code(), words.unwrap_or("No such method is served here."), details);
     };
     let Problem { kind, code, detail } = &problem;
     details.set_error_info(code.to_ascii_uppercase(), DOMAIN, HashMap::new());
