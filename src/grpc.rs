@@ -6,6 +6,7 @@
 mod auth;
 mod deadline;
 mod every_call;
+mod incoming;
 mod reflection;
 mod refusal;
 pub mod v1;

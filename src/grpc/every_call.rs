@@ -11,7 +11,7 @@ use http::{HeaderValue, header};
 use tonic::{Code, Status};
 use tracing::Instrument;
 
-use crate::grpc::{deadline, refusal};
+use crate::grpc::{deadline, incoming, refusal};
 use crate::listen::peer::Peer;
 use crate::logging::traces;
 use crate::web::Desk;
@@ -43,7 +43,10 @@ pub(super) async fn every_call(State(desk): State<Arc<Desk>>, mut request: Reque
     }
 
     let mut response = match deadline::of(request.headers()) {
-        Ok(allowed) => finished(next.run(request).instrument(span.clone()), allowed).await,
+        Ok(allowed) => {
+            let request = request.map(incoming::timed);
+            finished(next.run(request).instrument(span.clone()), allowed).await
+        }
         Err(unreadable) => Status::from(Problem::malformed(unreadable)).into_http(),
     };
     let refused = refused(&response);

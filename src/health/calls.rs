@@ -98,3 +98,22 @@ impl Stream for Watching {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+    use tonic_health::pb::health_server::Health as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_watch_than_have_a_place() {
+        let calls = Calls::new(Arc::new(Health::new()), "some.Service").with_places(2);
+        let watch = async || calls.watch(Request::new(HealthCheckRequest::default())).await;
+        let (_first, second) = (watch().await.expect("a place"), watch().await.expect("a place"));
+        assert_eq!(watch().await.expect_err("no place").code(), Code::ResourceExhausted);
+        assert!(calls.check(Request::new(HealthCheckRequest::default())).await.is_ok(), "asking once needs none");
+        drop(second);
+        assert!(watch().await.is_ok());
+    }
+}

@@ -1,5 +1,5 @@
 //! Problems: every refusal of the session plane as `application/problem+json` (RFC 9457). Handlers return a [`Problem`];
-//! the router's outermost layer words it, since only there the request id is at hand.
+//! the router's outermost layer words it, since only there the request id is at hand. `grpc` words the same in its own way.
 
 use std::borrow::Cow;
 
