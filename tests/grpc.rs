@@ -14,6 +14,8 @@ mod form;
 mod harness;
 #[path = "grpc/limits.rs"]
 mod limits;
+#[path = "grpc/outages.rs"]
+mod outages;
 #[path = "grpc/programs.rs"]
 mod programs;
 #[path = "accounts/service.rs"]

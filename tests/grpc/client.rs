@@ -16,6 +16,7 @@ use crate::service::{PASSWORD, Service};
 
 pub struct Client {
     runtime: Runtime,
+    channel: Channel,
     auth: AuthClient<Channel>,
 }
 
@@ -42,7 +43,12 @@ impl Client {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let endpoint = Endpoint::from_shared(format!("http://{server}")).unwrap();
         let channel = runtime.block_on(endpoint.user_agent(user_agent).unwrap().connect()).unwrap();
-        Self { runtime, auth: AuthClient::new(channel) }
+        Self { runtime, auth: AuthClient::new(channel.clone()), channel }
+    }
+
+    /// Waits for what is done with the connection otherwise.
+    pub fn wait_for<T>(&self, work: impl AsyncFnOnce(Channel) -> T) -> T {
+        self.runtime.block_on(work(self.channel.clone()))
     }
 
     calls! {
