@@ -6,9 +6,7 @@ use http::HeaderMap;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::accounts::{Accounts, Caller};
-use crate::audit::Event;
 use crate::check::Denial;
-use crate::fault::Fault;
 use crate::grpc::refusal::wanted;
 use crate::grpc::v1;
 use crate::grpc::v1::auth_server::Auth;
@@ -16,9 +14,9 @@ use crate::issue::Call;
 use crate::state::Device;
 use crate::token::bearer::bearer;
 use crate::token::jws::Compact;
-use crate::web::Desk;
 use crate::web::problem::Problem;
 use crate::web::session::{BEARER_WANTED, user_agent};
+use crate::web::{Desk, oauth2};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -95,12 +93,15 @@ impl Auth for AuthCalls {
 
     async fn validate(&self, request: Request<v1::ValidateRequest>) -> Answer<v1::ValidateResponse> {
         let asked = Asked::of(request);
-        self.desk.plain(&asked.call).await?;
         let own = asked.message.token.is_empty();
-        let shown = if own { asked.bearer()? } else { &asked.message.token };
-        if !own {
-            self.trusted(&asked)?;
-        }
+        let shown = if own {
+            self.desk.plain(&asked.call).await?;
+            asked.bearer()?
+        } else {
+            // Who asks of tokens that others hold has proved who that is (SEC-T24).
+            oauth2::caller_by_head(&self.desk, &asked.metadata, &asked.call).await?;
+            &asked.message.token
+        };
         let identity = match self.desk.authenticates.authenticate(shown).await {
             Ok(identity) => identity,
             // Of another's token its end is an answer, and why it does not count is nobody's business (RFC 7662 section 2.2).
@@ -150,14 +151,5 @@ impl AuthCalls {
     /// What every call of somebody's own account begins with.
     async fn account_call<T: Sync>(&self, asked: &Asked<T>) -> Result<(&Accounts, Caller), Problem> {
         self.desk.account_call(&asked.metadata).await
-    }
-
-    /// Whether the caller may ask of tokens that others hold. By its key alone: an address has proved nothing.
-    fn trusted<T>(&self, asked: &Asked<T>) -> Result<(), Problem> {
-        let shown = bearer(&asked.metadata).ok();
-        self.desk.callers.load().judge(&asked.metadata, shown, None).map_err(|refusal| {
-            self.desk.issuer.record(&asked.call, Event::AuthzFail, None, None, refusal.code());
-            Problem::of(&refusal, "To ask of other tokens than your own, send a caller key as bearer.")
-        })
     }
 }

@@ -64,6 +64,7 @@ impl ValidateResponse {
             session_id: identity.sid.map(|sid| sid.to_string()).unwrap_or_default(),
             token_id: text("jti"),
             issuer: text("iss"),
+            client_id: text("client_id"),
             audience: one_or_many(claims.get("aud")),
             roles: owned(&mut identity.roles()),
             scopes: owned(&mut identity.scope()),

@@ -1,8 +1,11 @@
-//! Introspection: one's own token, and for trusted callers any.
+//! Introspection: one's own token, and for services that prove themselves any.
 
 use std::io::Write;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use doorward::grpc::v1::{ValidateRequest, ValidateResponse};
+use doorward::oauth::secret::SecretHash;
 use serde_json::json;
 use tonic::{Code, Status};
 
@@ -10,6 +13,7 @@ use crate::client::{Client, With, ask, refused};
 use crate::service::{Service, Store};
 
 const KEY: &str = "a-caller-key-of-32-characters-ok";
+const SECRET: &str = "dwc_gateway-0123456789abcdefghijklmnopq";
 
 fn own(client: &Client, bearer: &str) -> Result<ValidateResponse, Status> {
     client.validate(ask(ValidateRequest::default()).bearer(bearer))
@@ -42,16 +46,26 @@ fn a_token_is_told_of_to_who_bears_it() {
     refused(client.validate(ask(ValidateRequest::default())), Code::Unauthenticated, "NO_TOKEN");
 }
 
+// SEC-T24
 #[test]
-fn trusted_callers_ask_of_any_token_and_hear_nothing_of_dead_ones() {
+fn services_that_prove_themselves_ask_of_any_token_and_hear_nothing_of_dead_ones() {
     let mut keys = tempfile::NamedTempFile::new().unwrap();
     writeln!(keys, "{KEY}").unwrap();
     let trusted = json!({"allow_from": [], "caller_keys_file": keys.path()});
-    let service = Service::start_with(Store::Sqlite, json!({"auth": {"trusted_login": trusted}}));
+    let clients = json!([{"id": "gateway", "secret_hash": SecretHash::of(SECRET).unwrap().to_string()}]);
+    let config = json!({"auth": {"trusted_login": trusted}, "clients": clients, "limits": {"clients": "off"}});
+    let service = Service::start_with(Store::Sqlite, config);
     let client = Client::of(&service);
     let tokens = client.account("alice@example.com");
     let told = about(&client, &tokens.access_token, KEY).unwrap();
     assert_eq!(told, own(&client, &tokens.access_token).unwrap());
+    let as_client = |secret: &str| {
+        let pair = STANDARD.encode(format!("gateway:{secret}"));
+        let asked = ask(ValidateRequest { token: tokens.access_token.clone() });
+        client.validate(asked.with("authorization", &format!("Basic {pair}")))
+    };
+    assert_eq!(told, as_client(SECRET).unwrap());
+    refused(as_client("dwc_wrong"), Code::Unauthenticated, "INVALID_CLIENT");
     client.end(&tokens.access_token).unwrap();
     for dead in [tokens.access_token.as_str(), &tokens.refresh_token, "x.y.z", "dwr_forged", "\u{e9}\n", KEY] {
         assert_eq!(about(&client, dead, KEY).unwrap(), ValidateResponse::default(), "{dead}");
@@ -59,11 +73,11 @@ fn trusted_callers_ask_of_any_token_and_hear_nothing_of_dead_ones() {
     let other = client.sign_in("alice@example.com");
     let wrong = "a-caller-key-of-32-characters-oK";
     for bearer in [wrong, &other.access_token] {
-        refused(about(&client, &other.access_token, bearer), Code::Unauthenticated, "INVALID_CALLER_KEY");
+        refused(about(&client, &other.access_token, bearer), Code::Unauthenticated, "INVALID_CLIENT");
     }
     let nobody = |client: &Client| client.validate(ask(ValidateRequest { token: other.access_token.clone() }));
-    refused(nobody(&client), Code::Unauthenticated, "CALLER_KEY_REQUIRED");
+    refused(nobody(&client), Code::Unauthenticated, "INVALID_CLIENT");
     // `/login` is open to this machine there, but an address is no proof.
     let keyless = Service::start(Store::Sqlite);
-    refused(nobody(&Client::of(&keyless)), Code::PermissionDenied, "UNTRUSTED_CALLER");
+    refused(nobody(&Client::of(&keyless)), Code::Unauthenticated, "INVALID_CLIENT");
 }
