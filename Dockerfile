@@ -3,7 +3,8 @@
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
+COPY proto proto
 COPY src src
 # Named in Cargo.toml, so cargo wants it there.
 COPY benches benches

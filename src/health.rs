@@ -1,6 +1,8 @@
 //! Health: what `/readyz` and the gRPC health service answer. Each dependency adds one probe; the app marks the end.
 //! Liveness asks nothing: while the process answers, it lives (SEC-N1).
 
+pub mod calls;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

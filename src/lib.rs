@@ -1,7 +1,7 @@
 //! doorward: an external-authorization sidecar for NGINX and Envoy, and the login service that issues what it checks.
 //!
 //! The modules stand in building order: each uses only those listed before it. Two wings share one ground: the read wing
-//! (`check`, `gate`) answers proxies, the write wing (`issue`, `web`) keeps sessions. Neither knows the other.
+//! (`check`, `gate`) answers proxies, the write wing (`issue`, `web`, `grpc`) keeps sessions. Neither knows the other.
 
 // The ground.
 pub mod audit;
@@ -37,6 +37,8 @@ pub mod oauth;
 pub mod gate;
 pub mod ops;
 pub mod web;
+// At `web`'s desk.
+pub mod grpc;
 
 // The roof.
 pub mod config;

@@ -184,7 +184,7 @@ impl AccountError {
             Self::OthersNotEnded(_) => {
                 "The password is changed, but your other sessions may live on; end them with /auth/logout-all.".into()
             }
-            Self::Limited(_) => "Tried too often; the Retry-After header says when to try again.".into(),
+            Self::Limited(limited) => limited.detail(),
             Self::Login(LoginError::LimitReached) => "The account has as many sessions as it may; end one.".into(),
             Self::Refresh(error) if error.kind() == Kind::Unauthenticated => match error {
                 RefreshError::OtherDevice => "The session belongs to another device; sign in again.".into(),

@@ -19,6 +19,7 @@ use crate::check::minted::EndsOnly;
 use crate::check::policy::Policy;
 use crate::config::{Config, Role};
 use crate::gate::Gate;
+use crate::grpc;
 use crate::health::Health;
 use crate::listen::address::{Address, Listener};
 use crate::listen::cores::Cores;
@@ -141,7 +142,8 @@ impl Running {
                 working: &mut working,
             })
             .await?;
-            let router = routed::router(web::router::router(made.desk.clone()));
+            let web = web::router::router(made.desk.clone());
+            let router = routed::router(grpc::beside(web, made.desk.clone(), health.clone()));
             let limits = Limits::public(ground.proxies.clone());
             serving.spawn(until_drained(serve(listener, limits, router, drain.clone())));
             session_plane = Some(made);

@@ -129,6 +129,13 @@ pub struct Standing {
 #[error("tried too often (limits.{})", .0.limit.as_str())]
 pub struct Limited(pub Standing);
 
+impl Limited {
+    /// What the client is told, in a sentence.
+    pub fn detail(&self) -> String {
+        format!("Tried too often; try again in {} s.", self.0.retry_after())
+    }
+}
+
 impl Fault for Limited {
     fn kind(&self) -> Kind {
         Kind::Limited

@@ -212,12 +212,12 @@ pub(super) fn device(desk: &Desk, request: &Request) -> Device {
 
 impl Desk {
     /// The accounts, where this service keeps any.
-    pub(super) fn accounts(&self) -> Result<&Accounts, Problem> {
+    pub(crate) fn accounts(&self) -> Result<&Accounts, Problem> {
         self.accounts.as_ref().ok_or_else(Problem::not_found)
     }
 
     /// What every handler of somebody's own account begins with.
-    pub(super) async fn account_call(&self, headers: &HeaderMap) -> Result<(&Accounts, Caller), Problem> {
+    pub(crate) async fn account_call(&self, headers: &HeaderMap) -> Result<(&Accounts, Caller), Problem> {
         Ok((self.accounts()?, self.caller(headers).await?))
     }
 

@@ -13,10 +13,10 @@ static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 
 /// Travels with a request, for the limit that is asked to leave its word.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LimitNote(pub(super) Arc<OnceLock<Standing>>);
+pub(crate) struct LimitNote(pub(crate) Arc<OnceLock<Standing>>);
 
 impl LimitNote {
-    pub(super) fn tell(&self, response: &mut Response) {
+    pub(crate) fn tell(&self, response: &mut Response) {
         let Some(standing) = self.0.get() else { return };
         let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
         let headers = response.headers_mut();

@@ -1,7 +1,7 @@
 //! The session plane's HTTP face: thin handlers over `issue` and `accounts`. Here: the desk that all handlers share.
 //!
 //! `app` makes a [`Desk`] and serves its [`router`](router::router) through `listen::routed`, which puts the peer's address
-//! into each request.
+//! into each request. `grpc` works at the same desk.
 
 pub mod account;
 pub mod account_sessions;
@@ -9,7 +9,7 @@ pub mod admin;
 mod api_page;
 pub mod body;
 pub mod graphql;
-mod limited;
+pub(crate) mod limited;
 pub mod oauth2;
 mod openapi;
 pub mod problem;

@@ -1,5 +1,5 @@
 //! Problems: every refusal of the session plane as `application/problem+json` (RFC 9457). Handlers return a [`Problem`];
-//! the router's outermost layer words it, since only there the request id is at hand.
+//! the router's outermost layer words it, since only there the request id is at hand. `grpc` words the same in its own way.
 
 use std::borrow::Cow;
 
@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::AccountError;
 use crate::fault::{Fault, Kind};
+use crate::limit::Limited;
 
 /// What the body of a refusal looks like.
 #[derive(ToSchema)]
@@ -29,9 +30,9 @@ pub(super) struct ProblemBody {
 /// What goes wrong, in words a client may see.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    pub(super) kind: Kind,
-    pub(super) code: &'static str,
-    pub(super) detail: Cow<'static, str>,
+    pub(crate) kind: Kind,
+    pub(crate) code: &'static str,
+    pub(crate) detail: Cow<'static, str>,
 }
 
 impl Problem {
@@ -62,6 +63,11 @@ impl Problem {
     /// The kind, and what the client is told in a sentence: for faces that word it their own way.
     pub fn into_parts(self) -> (Kind, Cow<'static, str>) {
         (self.kind, self.detail)
+    }
+
+    /// A limit's refusal; an account's has the same words.
+    pub fn limited(limited: &Limited) -> Self {
+        Self { detail: limited.detail().into(), ..Self::of(limited, "") }
     }
 
     pub fn unavailable() -> Self {

@@ -79,7 +79,7 @@ pub async fn authenticate(State(desk): State<Arc<Desk>>, request: Request) -> Re
     Ok(unstored(&described(&identity, claims)))
 }
 
-pub(super) const BEARER_WANTED: &str = "Send the token in exactly one `Authorization: Bearer` header.";
+pub(crate) const BEARER_WANTED: &str = "Send the token in exactly one `Authorization: Bearer` header.";
 
 /// The claims, with three names that the plain surface's clients read: `user_id` as given at login, `uid`, `type`.
 fn described(identity: &Identity, claims: Map<String, Value>) -> Map<String, Value> {
@@ -112,7 +112,7 @@ pub(super) fn unstored(body: &impl Serialize) -> Response {
 
 /// It is shown in terminals and pages, where control and bidirectional characters could pass for something else: only
 /// visible ASCII and spaces are kept.
-pub(super) fn user_agent(headers: &HeaderMap) -> String {
+pub(crate) fn user_agent(headers: &HeaderMap) -> String {
     let sent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
     let sent = String::from_utf8_lossy(sent);
     let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
@@ -121,7 +121,7 @@ pub(super) fn user_agent(headers: &HeaderMap) -> String {
 
 impl Desk {
     /// Who calls, for audit events and limits.
-    pub(super) fn call(&self, request: &Request) -> Call {
+    pub(crate) fn call(&self, request: &Request) -> Call {
         let known = request.extensions();
         let client = known.get().and_then(|peer| client_address(peer, &self.proxies, request.headers()));
         Call {
@@ -132,9 +132,8 @@ impl Desk {
     }
 
     /// The plain surface's own limit.
-    async fn plain(&self, call: &Call) -> Result<(), Problem> {
+    pub(crate) async fn plain(&self, call: &Call) -> Result<(), Problem> {
         let Some(limits) = &self.limits else { return Ok(()) };
-        let detail = "Tried too often; the Retry-After header says when to try again.";
-        call.limited(limits.plain(call.client).await).map_err(|limited| Problem::of(&limited, detail))
+        call.limited(limits.plain(call.client).await).map_err(|limited| Problem::limited(&limited))
     }
 }

@@ -75,6 +75,13 @@ impl From<Problem> for Refusal {
     }
 }
 
+/// For a face that has a form of its own.
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.kind, refusal.error, refusal.description)
+    }
+}
+
 /// `Cache-Control: no-store` stands there already; caches of HTTP/1.0 know the other word (RFC 6749 section 5.1).
 pub(super) fn unkept(mut response: Response) -> Response {
     response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));

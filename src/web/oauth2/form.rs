@@ -9,6 +9,7 @@ use super::answer::Refusal;
 use crate::web::body;
 
 /// Values may be secrets, so it has no `Debug`.
+#[derive(Default)]
 pub(super) struct Form(HashMap<String, String>);
 
 impl Form {

@@ -99,6 +99,12 @@ async fn caller(desk: &Desk, oauth: &OAuth, headers: &HeaderMap, form: &Form, ca
     Ok(())
 }
 
+/// The same by the head of a request alone, for the face that has no form: HTTP Basic, or a caller's key.
+pub(crate) async fn caller_by_head(desk: &Desk, headers: &HeaderMap, call: &Call) -> Result<(), Problem> {
+    let oauth = desk.oauth.as_ref().ok_or_else(Problem::not_found)?;
+    Ok(caller(desk, oauth, headers, &Form::default(), call).await?)
+}
+
 /// The claims, which the checker has verified.
 async fn access_token(desk: &Desk, token: &str) -> Result<Option<Map<String, Value>>, Refusal> {
     match desk.authenticates.authenticate(token).await {

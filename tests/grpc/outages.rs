@@ -1,0 +1,49 @@
+//! What the face says when the store is away, and how it ends with the process.
+
+use std::time::Duration;
+
+use doorward::grpc::v1;
+use serde_json::json;
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt;
+
+use crate::client::{Client, With, ask, refused};
+use crate::service::{Service, Store};
+
+// SEC-F1, SEC-S4
+#[test]
+fn an_outage_is_unavailable_and_no_token_is_lost_by_it() {
+    let service = Service::start_with(Store::SqliteAndRedis, json!({"auth": {"refresh_grace": "60s"}}));
+    let client = Client::of(&service);
+    let tokens = client.account("alice@example.com");
+    let redis = service.redis.as_ref().unwrap();
+    redis.freeze();
+    let refusal = refused(client.renew(&tokens.refresh_token), Code::Unavailable, "UNAVAILABLE");
+    let wait = refusal.get_error_details().retry_info().unwrap().retry_delay;
+    assert_eq!(wait, Some(Duration::from_secs(1)));
+    refused(client.end(&tokens.access_token), Code::Unavailable, "UNAVAILABLE");
+    redis.thaw();
+    service.doorward.process.eventually("it answers again", || client.renew(&tokens.refresh_token).is_ok());
+    client.end(&tokens.refresh_token).unwrap();
+}
+
+// SEC-N1, SEC-N2
+#[test]
+fn who_watches_health_hears_of_the_end_and_does_not_hold_it_up() {
+    let mut service = Service::start_with(Store::Sqlite, json!({"shutdown": {"delay": "1s", "finish": "60s"}}));
+    let client = Client::of(&service);
+    let mut watch = client.wait_for(async |channel| {
+        let asked = HealthCheckRequest { service: "doorward.v1.Auth".into() };
+        HealthClient::new(channel).watch(asked).await.unwrap().into_inner()
+    });
+    let mut next = || client.wait_for(async |_| watch.message().await.unwrap().map(|told| told.status));
+    assert_eq!(next(), Some(1), "SERVING");
+    service.doorward.process.signal("TERM");
+    assert_eq!(next(), Some(2), "NOT_SERVING");
+    refused(client.get_profile(ask(v1::GetProfileRequest {}).bearer("x.y.z")), Code::Unauthenticated, "INVALID_TOKEN");
+    assert_eq!(next(), None);
+    // Had it waited for the watcher it would have gone on for a minute, longer than is waited here.
+    assert!(service.doorward.process.wait_end().success());
+}
