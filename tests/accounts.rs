@@ -5,6 +5,8 @@
 
 #[path = "accounts/admin.rs"]
 mod admin;
+#[path = "accounts/coming_from.rs"]
+mod coming_from;
 #[path = "accounts/commands.rs"]
 mod commands;
 #[path = "accounts/devices.rs"]
