@@ -2,7 +2,7 @@
 //!
 //!     ./bench                    all rows; writes docs/benchmarks.md
 //!     ./bench ROW ...            only these rows, printed
-//!     ./bench --quick            short runs, printed
+//!     ./bench --quick            short runs, printed; with --write, docs/benchmarks.md is made of them
 //!     ./bench --instructions     counts instructions instead
 //!
 //! `rows/` measures, a file a subject; `floor/` is what a checker can't be faster than; `load/` asks the questions;
@@ -43,7 +43,9 @@ fn main() -> ExitCode {
         return instructions::run(&kit::world::World::new(true), &args[1..]);
     }
     let quick = args.iter().any(|arg| arg == "--quick");
-    let names: Vec<&str> = args.iter().map(String::as_str).filter(|arg| *arg != "--quick").collect();
+    let write = args.iter().any(|arg| arg == "--write");
+    let names: Vec<&str> =
+        args.iter().map(String::as_str).filter(|arg| !["--quick", "--write"].contains(arg)).collect();
     if let Some(unknown) = names.iter().find(|name| rows::find(name).is_none()) {
         let known: Vec<_> = rows::ALL.iter().map(|row| format!("  {:<16} {}", row.name, row.what)).collect();
         println!("./bench: there is no row \"{unknown}\"; the rows are:\n{}", known.join("\n"));
@@ -63,7 +65,7 @@ fn main() -> ExitCode {
         }
     }
     println!("\n{}", table.markdown());
-    if names.is_empty() && !quick {
+    if names.is_empty() && (write || !quick) {
         table.write(world.rounds(), world.turn());
         println!("written to {}", table::FILE);
     }

@@ -232,7 +232,7 @@ fn deny(denial: Denial, policy: &Policy, request: &CheckRequest<'_>, identity: O
         audit::record(
             Event::AuthzFail,
             About {
-                subject: identity.map(|identity| identity.subject()),
+                subject: identity.map(Identity::subject),
                 sid: identity.and_then(|identity| identity.sid.as_ref()).map(|sid| sid as &dyn fmt::Display),
                 client: request.client.address(),
                 request_id: request.request_id,
