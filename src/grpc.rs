@@ -18,7 +18,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use http::{HeaderValue, Version, header};
+use http::{HeaderValue, Method, Version, header};
 use tonic::Status;
 use tonic::server::NamedService;
 use tower::Service;
@@ -78,5 +78,7 @@ fn no_such_service() -> Response {
 fn is_grpc(request: &Request) -> bool {
     let told = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let rest = told.strip_prefix(b"application/grpc");
-    request.version() == Version::HTTP_2 && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+    // By POST alone, as gRPC has it: a GET changes nothing (SEC-C2).
+    let posted = request.version() == Version::HTTP_2 && request.method() == Method::POST;
+    posted && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }

@@ -147,8 +147,13 @@ async fn a_forged_refresh_token_asks_no_store_and_ends_nothing() {
     let plane = plane().await;
     let pair = plane.login(1).await;
     let asked = plane.store.asked();
-    let made_up =
-        RefreshToken { sid: pair.sid(), generation: Generation(0), salt: Salt::fresh(), manner: Manner::Rotating };
+    let made_up = RefreshToken {
+        sid: pair.sid(),
+        generation: Generation(0),
+        salt: Salt::fresh(),
+        manner: Manner::Rotating,
+        of_account: false,
+    };
     let wrong_key = RefreshToken::key(&Secret::new(vec![1; 32]));
     let mut flipped = pair.refresh.clone().into_bytes();
     flipped[20] ^= 1;

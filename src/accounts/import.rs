@@ -5,61 +5,99 @@ use crate::accounts::admin::{Admin, fit};
 use crate::audit::Event;
 use crate::authn::identifier::Email;
 use crate::authn::password::is_known_hash;
+use crate::clock::Millis;
 use crate::users::{Created, NewUser, PasswordHash, UserId};
 
-/// An account as the other service knew it, found fit to be one here.
-#[derive(Clone, Debug)]
+/// An account as the other service knew it.
+#[derive(Clone, Debug, Default)]
 pub struct Newcomer {
-    id: Option<UserId>,
-    email: Email,
-    password: Option<PasswordHash>,
-    roles: Vec<String>,
-    confirmed: bool,
+    /// Without one it is given one.
+    pub id: Option<UserId>,
+    pub email: String,
+    /// Without one it can't sign in until it is given a password.
+    pub password_hash: Option<String>,
+    pub roles: Vec<String>,
+    pub confirmed: bool,
+    pub disabled: bool,
+    pub created: Option<Millis>,
 }
 
-/// What became of it.
+/// A [`Newcomer`] that is fit to be an account here.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    newcomer: Newcomer,
+    email: Email,
+}
+
+/// What an import would do, or has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imported {
     Made,
-    /// An earlier import made it, or its owner did. Nothing was changed.
+    /// An earlier import made it, or its owner did. Nothing is changed.
     There,
 }
 
 impl Newcomer {
-    /// Without an id it gets one; without a hash it can't sign in until it is given a password.
-    ///
     /// # Errors
     /// What can't be an address, a role or a hash.
-    pub fn new(
-        id: Option<UserId>,
-        email: &str,
-        hash: Option<String>,
-        roles: Vec<String>,
-        confirmed: bool,
-    ) -> Result<Self, AccountError> {
-        fit(&roles)?;
-        if hash.as_ref().is_some_and(|hash| !is_known_hash(hash)) {
+    pub fn judge(self) -> Result<Fit, AccountError> {
+        fit(&self.roles)?;
+        if self.password_hash.as_ref().is_some_and(|hash| !is_known_hash(hash)) {
             return Err(AccountError::HashUnknown);
         }
-        Ok(Self { id, email: email.parse()?, password: hash.map(PasswordHash::new), roles, confirmed })
+        let email = self.email.parse()?;
+        Ok(Fit { newcomer: self, email })
+    }
+}
+
+impl Fit {
+    /// In canonical form.
+    pub fn email(&self) -> &str {
+        self.email.as_str()
+    }
+
+    pub const fn id(&self) -> Option<&UserId> {
+        self.newcomer.id.as_ref()
     }
 }
 
 impl Admin<'_> {
-    /// May be repeated: an account that is there stays as it is.
+    /// What [`Admin::import`] would do now.
     ///
     /// # Errors
     /// [`AccountError::Taken`] where the address has an account of another id, or the id one of another address.
-    pub async fn import(&self, newcomer: &Newcomer) -> Result<Imported, AccountError> {
-        let Newcomer { id, email, password, roles, confirmed } = newcomer.clone();
+    pub async fn foresee(&self, new: &Fit) -> Result<Imported, AccountError> {
         let users = &self.accounts.parts.users;
-        if let Some(there) = users.find_by_email(email.as_str()).await? {
-            let same = id.is_none_or(|id| id == there.user.id);
+        let id = new.id();
+        if let Some(there) = users.find_by_email(new.email()).await? {
+            let same = id.is_none_or(|id| *id == there.user.id);
             return if same { Ok(Imported::There) } else { Err(AccountError::Taken) };
         }
-        let id = id.unwrap_or_else(UserId::fresh);
-        let new = NewUser { id, email: email.to_string(), password, roles, confirmed };
-        match users.create(&new).await? {
+        match id {
+            Some(id) if users.find(id).await?.is_some() => Err(AccountError::Taken),
+            _ => Ok(Imported::Made),
+        }
+    }
+
+    /// May be repeated: an account that is there stays as it is.
+    ///
+    /// # Errors
+    /// As [`Admin::foresee`].
+    pub async fn import(&self, new: &Fit) -> Result<Imported, AccountError> {
+        if self.foresee(new).await? == Imported::There {
+            return Ok(Imported::There);
+        }
+        let Newcomer { id, password_hash, roles, confirmed, disabled, created, .. } = new.newcomer.clone();
+        let new = NewUser {
+            id: id.unwrap_or_else(UserId::fresh),
+            email: new.email().to_owned(),
+            password: password_hash.map(PasswordHash::new),
+            roles,
+            confirmed,
+            disabled,
+            created,
+        };
+        match self.accounts.parts.users.create(&new).await? {
             Created::User(user) => {
                 self.record(Event::UserCreated, &user.id, "imported");
                 Ok(Imported::Made)

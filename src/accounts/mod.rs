@@ -169,7 +169,7 @@ impl AccountError {
             Self::Unfit(unfit) => format!("This password can't be taken: {unfit}."),
             Self::Role => "A role is 1 to 64 visible ASCII characters without comma.".into(),
             Self::HashUnknown => {
-                "A password hash is bcrypt's ($2b$…, cost up to 16) or Argon2's in PHC form ($argon2id$…, up to a GiB)."
+                "A password hash is bcrypt's ($2b$…, cost up to 16) or Argon2's in PHC form ($argon2id$…, up to 128 MiB and 10 passes)."
                     .into()
             }
             Self::RegistrationOff => "Accounts are made by an administrator here.".into(),

@@ -66,7 +66,15 @@ impl Accounts {
             Some(password) => Some(PasswordHash::new(self.parts.passwords.hash(password).await?)),
             None => None,
         };
-        let new = NewUser { id: UserId::fresh(), email: email.to_string(), password, roles, confirmed: false };
+        let new = NewUser {
+            id: UserId::fresh(),
+            email: email.to_string(),
+            password,
+            roles,
+            confirmed: false,
+            disabled: false,
+            created: None,
+        };
         match users.create(&new).await? {
             Created::User(user) => {
                 self.parts.issuer.record(call, Event::UserCreated, Some(user.id.as_str()), None, "created");

@@ -34,11 +34,13 @@ pub(super) fn ring(config: &Config) -> anyhow::Result<Arc<KeyRing>> {
 /// The token store, as the configuration names it. Never makes a database: a command in the wrong folder would then find
 /// an empty one, and say that all is well.
 pub(super) async fn store(config: &Config) -> anyhow::Result<Arc<dyn Sessions>> {
-    if config.state.url == "sql" {
+    // Where it is Redis, as a checker has it: without the users' database, which would be made by the way.
+    let role = if config.state.url == "sql" { Role::Issuer } else { Role::Check };
+    if role == Role::Issuer {
         must_exist(&config.users.url)?;
     }
     let (clock, metrics) = (Arc::new(SystemClock), Arc::new(Metrics::new()));
-    Ok(Store::open(config, Role::Issuer, clock, metrics).await?.sessions)
+    Ok(Store::open(config, role, clock, metrics).await?.sessions)
 }
 
 /// Refuses a database that no other process can see, or that is not there.

@@ -108,7 +108,7 @@ fn public_keys(key: &str, place: &str, allowed: &[Algorithm]) -> Option<Finding>
     if place.is_empty() || place.contains("://") {
         return None;
     }
-    let fix = "name a readable JWK Set, such as `doorward key jwks` prints";
+    let fix = "name a readable JWK Set (RFC 7517) with the public keys of whoever signs";
     let wrong = |why: &dyn Display| Finding::error(key, format!("{place}: {why}"), fix);
     match fetch::read_file(Path::new(place)) {
         Ok(bytes) => jwk::read_set(&bytes, allowed).err().map(|error| wrong(&error)),

@@ -40,6 +40,12 @@ impl From<Millis> for Value {
     }
 }
 
+impl From<Option<Millis>> for Value {
+    fn from(moment: Option<Millis>) -> Self {
+        Self::Number(moment.map(|moment| signed(moment.0)))
+    }
+}
+
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(Some(text.to_owned()))

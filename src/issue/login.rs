@@ -96,7 +96,8 @@ impl Issuer {
         // Without a key to sign with, an older session would be evicted for nothing.
         self.parts.signer.ready(self.parts.clock.now())?;
         let sid = SessionId::fresh(self.tag(&holder.subject));
-        let first = RefreshToken { sid, generation: Generation(0), salt: Salt::fresh(), manner };
+        let (salt, of_account) = (Salt::fresh(), holder.kind == HolderKind::Account);
+        let first = RefreshToken { sid, generation: Generation(0), salt, manner, of_account };
         let rules = if holder.kind == HolderKind::Client { self.client_rules() } else { self.rules };
         let new = NewSession { sid, holder, salt: first.salt.digest(), device };
         let _turn = self.turns.take().await?;

@@ -28,6 +28,8 @@ pub enum RefreshError {
     OtherDevice,
     #[error("its session is refreshed by rotation only")]
     MustRotate,
+    #[error("its session is an account's, and none are kept here")]
+    OfAccount,
     #[error("the refresh token was spent before; its session is ended")]
     Reused,
     #[error("the token store has lost the session's last rotations")]
@@ -50,6 +52,7 @@ impl Fault for RefreshError {
             | Self::NoAccount
             | Self::OtherDevice
             | Self::MustRotate
+            | Self::OfAccount
             | Self::Reused
             | Self::Lost => Kind::Unauthenticated,
             Self::Overloaded(_) | Self::State(_) | Self::Users(_) | Self::Sign(_) => Kind::Unavailable,
@@ -59,7 +62,7 @@ impl Fault for RefreshError {
     fn code(&self) -> &'static str {
         match self {
             // One word for all: guessing tells nothing of which sessions there are.
-            Self::Forged(_) | Self::Unknown | Self::NoAccount => "invalid_token",
+            Self::Forged(_) | Self::Unknown | Self::NoAccount | Self::OfAccount => "invalid_token",
             Self::OtherDevice => "device_changed",
             Self::MustRotate => "must_rotate",
             Self::Reused => "refresh_reused",
@@ -79,14 +82,22 @@ struct Known {
 }
 
 impl Issuer {
-    /// Rotates the family of `shown`, on the plain surface: in one round trip where no account is behind it. Repeated within
-    /// the grace window it gives the very same successor.
+    /// Rotates the family of `shown`, in one round trip: for sessions of the plain surface, which no account is behind. Repeated
+    /// within the grace window it gives the very same successor.
     pub async fn refresh(&self, shown: &str, call: &Call) -> Result<TokenPair, RefreshError> {
         let refreshed = async {
             let shown = self.parse(shown)?;
+            if shown.of_account {
+                return Err(RefreshError::OfAccount);
+            }
             self.advance(shown, Manner::Rotating, Known::default(), call).await
         };
         self.counted(refreshed.await)
+    }
+
+    /// Whether the text is a refresh token of an account's session, which has to be refreshed as such.
+    pub fn is_of_account(&self, shown: &str) -> bool {
+        self.parse(shown).is_ok_and(|shown| shown.of_account)
     }
 
     /// The same for who may hold an account: the account and the device are looked at first.

@@ -75,6 +75,8 @@ pub enum OAuthError {
     NotForThisClient(&'static str),
     #[error("the scope is none of the client's, or none at all")]
     Scope,
+    #[error("the token has no jti to be denied by")]
+    TokenType,
     #[error(transparent)]
     Limited(#[from] Limited),
     #[error(transparent)]
@@ -91,7 +93,7 @@ impl Fault for OAuthError {
     fn kind(&self) -> Kind {
         match self {
             Self::Client(_) => Kind::Unauthenticated,
-            Self::Grant(_) | Self::NotForThisClient(_) | Self::Scope => Kind::Malformed,
+            Self::Grant(_) | Self::NotForThisClient(_) | Self::Scope | Self::TokenType => Kind::Malformed,
             Self::Limited(error) => error.kind(),
             Self::Account(_) | Self::Login(_) | Self::Logout(_) | Self::State(_) => Kind::Unavailable,
         }
@@ -103,6 +105,7 @@ impl Fault for OAuthError {
             Self::Grant(_) => "invalid_grant",
             Self::NotForThisClient(_) => "unauthorized_client",
             Self::Scope => "invalid_scope",
+            Self::TokenType => "unsupported_token_type",
             Self::Limited(error) => error.code(),
             Self::Account(_) | Self::Login(_) | Self::Logout(_) | Self::State(_) => "temporarily_unavailable",
         }
@@ -116,6 +119,7 @@ impl OAuthError {
             Self::Client(_) => "The client is unknown, or did not prove itself.",
             Self::Grant(why) | Self::NotForThisClient(why) => why,
             Self::Scope => "The scope must be of those that the client is configured for.",
+            Self::TokenType => "Another issuer's token without a `jti` can't be revoked by itself.",
             Self::Limited(_) => "Tried too often; the Retry-After header says when to try again.",
             Self::Account(_) | Self::Login(_) | Self::Logout(_) | Self::State(_) => {
                 "This can't be answered now. Try again."

@@ -26,8 +26,13 @@ impl OAuth {
                 ended => Ok(ended?),
             };
         }
-        let Ok(claims) = self.parts.verifier.verify_even_if_expired(token, self.parts.clock.now()) else {
-            return Ok(());
+        let now = self.parts.clock.now();
+        let Ok(claims) = self.parts.verifier.verify_even_if_expired(token, now) else {
+            // Another issuer's, if any: it counts here, so it can be made to count no more here.
+            return match self.parts.verifier.verify(token, now) {
+                Ok(foreign) => self.deny(&foreign, call).await,
+                Err(_) => Ok(()),
+            };
         };
         match claims.payload.get("client_id").and_then(|id| id.as_str()) {
             Some(id) if client.as_ref().is_some_and(|client| *client.id == *id) => self.end_own(&claims, call).await,
@@ -45,9 +50,10 @@ impl OAuth {
     }
 
     async fn deny(&self, claims: &Claims, call: &Call) -> Result<(), OAuthError> {
-        let Some(jti) = claims.jti.as_ref().filter(|_| claims.expires > self.parts.clock.now()) else {
+        if claims.expires <= self.parts.clock.now() {
             return Ok(());
-        };
+        }
+        let jti = claims.jti.as_ref().ok_or(OAuthError::TokenType)?;
         // Each is written, and told to every checker: nobody may do that as often as he likes.
         call.limited(self.parts.limits.sessions(&claims.subject).await)?;
         self.parts.issuer.deny(&claims.issuer, &claims.subject, jti, claims.expires, call).await?;

@@ -4,7 +4,8 @@
 //! store keeps only the digest, makes the server's secret alone useless (SEC-R9). The successor of a token is derived,
 //! not drawn, so a retry inside the grace window is answered with the very same token.
 //!
-//! Its MAC also says in which manner it may be refreshed, so that nobody gains by showing it where the other manner is usual.
+//! Its MAC also says whether an account is behind it and in which manner it may be refreshed, so that nobody gains by showing it
+//! where less is asked: what an account's refresh needs is known before the store is.
 
 use crate::secret::{Digest, MacKey, Secret, base64url, from_base64url, random_bytes};
 use crate::token::{Generation, SessionId, TokenError};
@@ -15,7 +16,8 @@ const MAC: usize = 16;
 /// What the MACs' key is derived under; changing it voids every refresh token there is.
 const LABEL: &str = "refresh token";
 const BODY: usize = SessionId::BYTES + 4 + SALT;
-/// What the MAC of a token that may stay covers beside its bytes; that of others covers nothing more.
+/// What the MACs of accounts' tokens cover beside their bytes; that of others covers nothing more.
+const OF_ACCOUNT: &[u8] = b"of an account";
 const IN_PLACE: &[u8] = b"in place";
 
 /// The session's own random bytes, the same in every generation of its refresh tokens.
@@ -55,6 +57,8 @@ pub struct RefreshToken {
     pub generation: Generation,
     pub salt: Salt,
     pub manner: Manner,
+    /// Whether its session is an account's.
+    pub of_account: bool,
 }
 
 impl RefreshToken {
@@ -79,9 +83,9 @@ impl RefreshToken {
         }
         let bytes = text.strip_prefix(PREFIX).and_then(from_base64url).ok_or(malformed)?;
         let (body, mac) = bytes.split_at(BODY);
-        let manners = [Manner::Rotating, Manner::InPlace];
-        let manner = manners.into_iter().find(|manner| key.verify(&authenticated(body, *manner), mac));
-        let manner = manner.ok_or(TokenError::Signature)?;
+        let kinds = [(Manner::Rotating, false), (Manner::Rotating, true), (Manner::InPlace, true)];
+        let kind = kinds.into_iter().find(|(manner, account)| key.verify(&authenticated(body, *manner, *account), mac));
+        let (manner, of_account) = kind.ok_or(TokenError::Signature)?;
         let (sid, rest) = body.split_first_chunk().expect("the length was compared above");
         let (generation, salt) = rest.split_first_chunk().expect("the length was compared above");
         let salt = *salt.first_chunk().expect("the length was compared above");
@@ -90,6 +94,7 @@ impl RefreshToken {
             generation: Generation(u32::from_be_bytes(*generation)),
             salt: Salt(salt),
             manner,
+            of_account,
         })
     }
 
@@ -98,7 +103,7 @@ impl RefreshToken {
         bytes.extend_from_slice(self.sid.as_bytes());
         bytes.extend_from_slice(&self.generation.0.to_be_bytes());
         bytes.extend_from_slice(&self.salt.0);
-        bytes.extend_from_slice(&key.mac(&authenticated(&bytes, self.manner)));
+        bytes.extend_from_slice(&key.mac(&authenticated(&bytes, self.manner, self.of_account)));
         format!("{PREFIX}{}", base64url(&bytes))
     }
 
@@ -108,12 +113,13 @@ impl RefreshToken {
     }
 }
 
-fn authenticated(body: &[u8], manner: Manner) -> Vec<u8> {
-    let manner = match manner {
-        Manner::Rotating => &[],
-        Manner::InPlace => IN_PLACE,
+fn authenticated(body: &[u8], manner: Manner, of_account: bool) -> Vec<u8> {
+    let kind = match (manner, of_account) {
+        (Manner::Rotating, false) => &[],
+        (Manner::Rotating, true) => OF_ACCOUNT,
+        (Manner::InPlace, _) => IN_PLACE,
     };
-    [PREFIX.as_bytes(), body, manner].concat()
+    [PREFIX.as_bytes(), body, kind].concat()
 }
 
 #[cfg(test)]
@@ -127,7 +133,8 @@ mod tests {
 
     fn token() -> RefreshToken {
         let sid = SessionId::fresh(SubjectTag::of("doorward", "alice"));
-        RefreshToken { sid, generation: Generation(7), salt: Salt::fresh(), manner: Manner::Rotating }
+        let salt = Salt::fresh();
+        RefreshToken { sid, generation: Generation(7), salt, manner: Manner::Rotating, of_account: false }
     }
 
     #[test]
@@ -136,9 +143,12 @@ mod tests {
         let text = token.encode(&key(1));
         assert_eq!(text.len(), RefreshToken::LENGTH);
         assert_eq!(RefreshToken::parse(&text, &key(1)), Ok(token));
-        let stays = RefreshToken { manner: Manner::InPlace, ..token };
-        assert_ne!(stays.encode(&key(1)), text);
-        assert_eq!(RefreshToken::parse(&stays.encode(&key(1)), &key(1)), Ok(stays));
+        let accounts = RefreshToken { of_account: true, ..token };
+        let stays = RefreshToken { manner: Manner::InPlace, ..accounts };
+        for other in [accounts, stays] {
+            assert_ne!(other.encode(&key(1)), text);
+            assert_eq!(RefreshToken::parse(&other.encode(&key(1)), &key(1)), Ok(other));
+        }
     }
 
     #[test]

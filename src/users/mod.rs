@@ -76,6 +76,9 @@ pub struct NewUser {
     pub password: Option<PasswordHash>,
     pub roles: Vec<String>,
     pub confirmed: bool,
+    pub disabled: bool,
+    /// `None`: now, by the database's clock.
+    pub created: Option<Millis>,
 }
 
 /// A hash of a password in PHC or modular crypt form, whose `Debug` shows nothing. Empty where someone has no password.

@@ -54,8 +54,14 @@ pub async fn login(
 pub async fn refresh(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
     let call = desk.call(&request);
     desk.plain(&call).await?;
+    let device = Device { user_agent: user_agent(request.headers()), ip: call.client };
     let shown = only_member(request, "refresh").await?;
     let shown = shown.as_str().ok_or_else(|| Problem::malformed("The member `refresh` must be a string."))?;
+    if let Some(accounts) = desk.accounts.as_ref().filter(|_| desk.issuer.is_of_account(shown)) {
+        // Under the limits of accounts, and on the device of its sign-in (SEC-R12).
+        let refreshed = accounts.refresh(shown, &device, &call).await;
+        return refreshed.map(pair).map_err(|error| Problem::account(&error));
+    }
     let refreshed = desk.issuer.refresh(shown, &call).await;
     refreshed.map(pair).map_err(|error| Problem::of(&error, "The session could not be refreshed."))
 }

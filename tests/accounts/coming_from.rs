@@ -39,5 +39,5 @@ fn the_lines_for_those_who_come_from_another_service_do_what_they_say() {
     let ran = shell.output().expect("a shell");
     let told = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{}\n{told}", String::from_utf8_lossy(&ran.stdout));
-    assert!(told.contains("2 accounts made"), "{told}");
+    assert!(told.contains("New accounts: 2;"), "{told}");
 }

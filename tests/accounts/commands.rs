@@ -83,9 +83,10 @@ fn accounts_of_another_service_are_taken_over(store: Store) {
     let service = Service::start(store);
     let there = service.register("there@example.com");
     let lines = [
-        json!({"id": 7, "email": "Alice@example.com", "password_hash": BCRYPT, "roles": ["editor"], "confirmed": true}),
-        json!({"email": "there@example.com"}),
-        json!({"email": "bob@example.com"}),
+        json!({"id": 7, "email": "Alice@example.com", "password_hash": BCRYPT, "roles": ["editor"], "confirmed": true,
+               "created_at": "2020-02-03T04:05:06.789+01:00"}),
+        json!({"email": "there@example.com", "roles": null}),
+        json!({"email": "bob@example.com", "password_hash": BCRYPT, "disabled": true}),
     ]
     .map(|line| format!("{line}\n"))
     .concat();
@@ -93,8 +94,8 @@ fn accounts_of_another_service_are_taken_over(store: Store) {
         done(output);
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    assert!(told(&run(&service, &lines, &["import"])).contains("2 accounts made, 1 were there already."));
-    assert!(told(&run(&service, &lines, &["import"])).contains("0 accounts made, 3 were there already."), "again");
+    assert!(told(&run(&service, &lines, &["import"])).contains("New accounts: 2; there already: 1."));
+    assert!(told(&run(&service, &lines, &["import"])).contains("New accounts: 0; there already: 3."), "again");
 
     // The old hash verifies, and is replaced; the id and the rest are as they were.
     let mut alice = service.login("alice@example.com");
@@ -102,18 +103,36 @@ fn accounts_of_another_service_are_taken_over(store: Store) {
         assert_eq!((&alice.claims()["sub"], &alice.claims()["roles"]), (&json!("7"), &json!(["editor"])));
         alice = service.login("alice@example.com");
     }
-    assert_eq!(service.send(&Request::get("/profile").bearer(&alice.access)).json()["confirmed"], json!(true));
+    let profile = service.send(&Request::get("/profile").bearer(&alice.access)).json();
+    assert_eq!((&profile["confirmed"], &profile["created_at"]), (&json!(true), &json!("2020-02-03T03:05:06Z")));
     assert_eq!(service.login("there@example.com").claims()["sub"], json!(there));
+    refused(&service.try_login("bob@example.com", PASSWORD), 401, "invalid_credentials");
 
-    let taken = json!({"id": "8", "email": "alice@example.com"}).to_string();
-    failed(&run(&service, &taken, &["import"]), "another account's here, in line 1");
+    let nobody = || failed(&run(&service, "", &["show", "carol@example.com"]), "There is no such user.");
+    for taken in [json!({"id": "8", "email": "alice@example.com"}), json!({"id": 7, "email": "other@example.com"})] {
+        let lines = format!("{{\"email\": \"carol@example.com\"}}\n{taken}");
+        failed(
+            &run(&service, &lines, &["import"]),
+            "nothing was imported: the address or the id is another account's here, in line 2",
+        );
+        nobody();
+    }
     let wrong = "{\"email\": \"carol@example.com\"}\nnonsense\n{\"mail\": \"x\"}\n{\"email\": \"no address\"}\n\
                  {\"email\": \"d@example.com\", \"password_hash\": \"5f4dcc3b5aa765d61d8327deb882cf99\"}\n\
-                 {\"email\": \"e@example.com\", \"id\": \"a b\"}";
+                 {\"email\": \"e@example.com\", \"id\": \"a b\"}\n{\"email\": \"f@example.com\", \"confirmed\": 1}\n\
+                 {\"email\": \"g@example.com\", \"created_at\": \"yesterday\"}\n{\"email\": \"Carol@example.com\"}";
     let output = run(&service, wrong, &["import"]);
     failed(&output, "nothing was imported:\nline 2: ");
-    for told in ["line 3: wanted", "line 4: An email address", "line 5: A password hash", "line 6: an id"] {
+    for told in [
+        "line 3: `mail` is not known",
+        "line 4: An email address",
+        "line 5: A password hash",
+        "line 6: `id` is",
+        "line 7: `confirmed` is true or false",
+        "line 8: `created_at` is a moment",
+        "line 9: its address or id is that of line 1",
+    ] {
         failed(&output, told);
     }
-    failed(&run(&service, "", &["show", "carol@example.com"]), "There is no such user.");
+    nobody();
 }

@@ -35,6 +35,8 @@ fn a_refresh_from_another_device_is_refused_also_in_grace(store: Store) {
     let second = Tokens::of(&refresh(&service, &first, "Firefox", "192.0.2.9"));
     refused(&refresh(&service, &first, "curl", "192.0.2.1"), 401, "device_changed");
     assert_eq!(Tokens::of(&refresh(&service, &first, "Firefox", "192.0.2.1")).refresh, second.refresh);
+    let plain = Request::post("/refresh", &json!({"refresh": second.refresh})).header("User-Agent", "curl");
+    refused(&service.send(&plain), 401, "device_changed");
     assert_eq!(service.check(&second.access), 200, "the session lives on for its own device");
 }
 

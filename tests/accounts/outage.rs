@@ -36,6 +36,7 @@ fn without_the_users_database_checks_and_logouts_go_on_and_nothing_is_decided_ab
         refused(&service.try_login("alice@example.com", PASSWORD), 503, "unavailable");
         refused(&service.try_register("bob@example.com", PASSWORD), 503, "unavailable");
         refused(&service.refresh(&known.refresh), 503, "unavailable");
+        refused(&service.post("/refresh", &json!({"refresh": known.refresh})), 503, "unavailable");
         refused(&service.get("/profile", &known.access), 503, "unavailable");
         assert_eq!(service.get("/health", "").status, 503);
         assert_eq!(service.ask("POST", "/auth/logout", &ends.access).status, 200, "{}", server.name());

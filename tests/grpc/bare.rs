@@ -32,12 +32,17 @@ pub fn framed(bytes: &[u8]) -> Vec<u8> {
 
 /// `POST path` with these headers and this body.
 pub fn call(to: SocketAddr, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Bare {
+    call_by("POST", to, path, headers, body)
+}
+
+/// The same by another method.
+pub fn call_by(method: &str, to: SocketAddr, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Bare {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let io = TokioIo::new(TcpStream::connect(to).await.unwrap());
         let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
         tokio::spawn(connection);
-        let mut request = http::Request::post(format!("http://{to}{path}"));
+        let mut request = http::Request::builder().method(method).uri(format!("http://{to}{path}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use doorward::grpc::v1;
 use tonic::{Code, Status};
 
-use crate::bare::{Bare, call, framed, message};
+use crate::bare::{Bare, call, call_by, framed, message};
 use crate::client::{Client, login, refused};
 use crate::harness::http::Request;
 use crate::service::{PASSWORD, Service, Store};
@@ -18,6 +18,21 @@ fn sent(to: SocketAddr, path: &str, body: Vec<u8>) -> Result<(), Status> {
     assert_eq!(answer.http, 200, "{answer:?}");
     let status = answer.status.unwrap();
     if status.code() == Code::Ok { Ok(()) } else { Err(status) }
+}
+
+// SEC-C2
+#[test]
+fn only_a_post_is_a_call() {
+    let service = Service::start(Store::Sqlite);
+    service.register("alice@example.com");
+    let alice = service.login("alice@example.com");
+    let bearer = format!("Bearer {}", alice.access);
+    for method in ["GET", "PUT", "DELETE"] {
+        let headers = [GRPC, ("authorization", bearer.as_str())];
+        let answer = call_by(method, service.public(), "/doorward.v1.Auth/LogoutAll", &headers, framed(&[]));
+        assert_eq!(answer.http, 404, "{method}: {answer:?}");
+    }
+    assert_eq!(service.check(&alice.access), 200, "nothing was ended");
 }
 
 // SEC-D1, SEC-L11

@@ -46,7 +46,7 @@ impl ForeignIssuer {
         self.token_with(json!({"sub": subject, "roles": roles}))
     }
 
-    /// The claims given, over `iss`, `aud`, `iat`, `exp` and a `jti` of its own.
+    /// The claims given, over `iss`, `aud`, `iat`, `exp` and a `jti` of its own; a null one is left out.
     pub fn token_with(&self, claims: Value) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         let jti = format!("{:x}", now.as_nanos());
@@ -55,6 +55,7 @@ impl ForeignIssuer {
         });
         if let (Some(all), Value::Object(claims)) = (all.as_object_mut(), claims) {
             all.extend(claims);
+            all.retain(|_, value| !value.is_null());
         }
         let header = Header { kid: Some("foreign".into()), ..Header::new(Algorithm::EdDSA) };
         jsonwebtoken::encode(&header, &all, &self.key).expect("signable claims")

@@ -56,6 +56,8 @@ fn only_who_has_proved_who_it_is_may_ask() {
     let wrong_key = send(ask().bearer("a-caller-key-of-32-characters-no"));
     refused(&wrong_key, 401, "invalid_client");
     assert_eq!(wrong_key.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+    let process = &server.service.doorward.process;
+    process.eventually("it is audited", || process.output().contains("invalid_caller_key"));
     for stranger in [
         // The address that may log anybody in has proved nothing here.
         ask().bearer(&token),

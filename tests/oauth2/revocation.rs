@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::harness::foreign::ForeignIssuer;
 use crate::on_every_store;
 use crate::server::{GATEWAY, SECRET, Server, basic, post, refused};
 use crate::service::{Store, Tokens};
@@ -33,6 +34,20 @@ fn a_refresh_token_takes_its_session_along_and_an_access_token_goes_alone(store:
     assert_eq!(server.service.check(&token), 200);
     assert_eq!(server.service.send(&basic(ask(), "billing", SECRET)).status, 200);
     assert_eq!(server.service.check(&token), 401);
+}
+
+// SEC-T24
+#[test]
+fn another_issuers_token_is_denied_by_its_jti_or_said_not_to_be() {
+    let foreign = ForeignIssuer::new();
+    let server = Server::start_with(Store::Sqlite, json!({"issuers": [foreign.settings()]}));
+    let [token, other] = [(); 2].map(|()| foreign.token("bob", &[]));
+    assert_eq!([&token, &other].map(|token| server.service.check(token)), [200, 200]);
+    assert_eq!(server.revoke(&token).status, 200);
+    assert_eq!([&token, &other].map(|token| server.service.check(token)), [401, 200]);
+    assert!(server.is_dead(&token) && !server.is_dead(&other));
+    let nameless = foreign.token_with(json!({"sub": "bob", "jti": null}));
+    refused(&server.revoke(&nameless), 400, "unsupported_token_type");
 }
 
 // SEC-T24, SEC-F1

@@ -38,7 +38,15 @@ fn hash(text: &str) -> PasswordHash {
 
 fn new_user(email: &str) -> NewUser {
     let password = Some(hash("$argon2id$1"));
-    NewUser { id: UserId::fresh(), email: email.into(), password, roles: vec![], confirmed: false }
+    NewUser {
+        id: UserId::fresh(),
+        email: email.into(),
+        password,
+        roles: vec![],
+        confirmed: false,
+        disabled: false,
+        created: None,
+    }
 }
 
 async fn create(users: &SqlUsers, new: &NewUser) -> User {

@@ -338,7 +338,13 @@ fn rsa_signatures_are_of_the_keys_scheme_and_length() {
 #[test]
 fn a_refresh_token_is_no_access_token() {
     let sid = SessionId::fresh(SubjectTag::of(ISSUER, "alice"));
-    let refresh = RefreshToken { sid, generation: Generation(0), salt: Salt::fresh(), manner: Manner::Rotating };
+    let refresh = RefreshToken {
+        sid,
+        generation: Generation(0),
+        salt: Salt::fresh(),
+        manner: Manner::Rotating,
+        of_account: false,
+    };
     let text = refresh.encode(&RefreshToken::key(&doorward::secret::Secret::new(vec![7; 32])));
     assert!(is_malformed(&text));
 }

@@ -10,9 +10,9 @@ use crate::secret::{base64url, random_bytes};
 /// A bcrypt hash that would take longer than some seconds is not computed: 2^16 rounds.
 const DEAREST_BCRYPT: u32 = 16;
 
-/// The same for an imported Argon2 hash: a GiB.
-const DEAREST_KIBIBYTES: u32 = 1 << 20;
-const DEAREST_PASSES: u32 = 32;
+/// The same for an imported Argon2 hash: 128 MiB, for each of `auth.passwords.concurrency`.
+const DEAREST_KIBIBYTES: u32 = 128 << 10;
+const DEAREST_PASSES: u32 = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
@@ -97,8 +97,16 @@ pub(super) fn is_known(kept: &str) -> bool {
     })
 }
 
-/// `$2b$12$` and its older versions. bcrypt reads 72 bytes of a password and no more.
+/// bcrypt reads so many bytes of a password and no more.
+const BCRYPT_READS: usize = 72;
+
+/// `$2b$12$` and its older versions. What bcrypt did not read of a password is known to nobody: so a longer one keeps this hash
+/// until its owner changes it, and one with a NUL, at which some read from the beginning again, is none (SEC-L2).
 fn compare_bcrypt(password: &str, kept: &str) -> Result<Found, HashError> {
+    let whole = password.len() <= BCRYPT_READS;
+    if password.contains('\0') {
+        return Ok(Found::Other);
+    }
     let parts: bcrypt::HashParts = kept.parse().map_err(|_| HashError::Kept)?;
     if parts.get_cost() > DEAREST_BCRYPT {
         return Err(HashError::Kept);
@@ -107,5 +115,5 @@ fn compare_bcrypt(password: &str, kept: &str) -> Result<Found, HashError> {
     let again = again.map_err(|_| HashError::Kept)?;
     // After the version and the cost, which may be written in more than one way.
     let same = again.len() == kept.len() && bool::from(again[4..].ct_eq(&kept.as_bytes()[4..]));
-    Ok(if same { Found::Equal { weaker: true } } else { Found::Other })
+    Ok(if same { Found::Equal { weaker: whole } } else { Found::Other })
 }

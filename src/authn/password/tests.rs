@@ -60,6 +60,19 @@ async fn imported_bcrypt_hashes_verify_and_are_upgraded() {
     }
 }
 
+// SEC-L2: what bcrypt did not read of the password nobody knows, so it must not become the password.
+#[tokio::test]
+async fn what_bcrypt_does_not_read_is_not_taken_over() {
+    let passwords = passwords();
+    let long = "rabbit-hole-7 ".repeat(6);
+    let kept = bcrypt::hash(&long, 4).expect("a hash");
+    assert_eq!(passwords.verify(&password(&long), Some(&kept)).await, Ok(Verdict::Right));
+    let kept = bcrypt::hash("rabbit-hole-7", 4).expect("a hash");
+    for shown in ["rabbit-hole-7\0", "rabbit-hole-7\0rabbit-hole-7"] {
+        assert_eq!(passwords.verify(&password(shown), Some(&kept)).await, Ok(Verdict::Wrong));
+    }
+}
+
 // SEC-L2
 #[test]
 fn only_the_normal_form_of_a_password_is_touched() {

@@ -6,7 +6,7 @@
 //! runs. After a flush nothing is left that could live again, so nothing is written.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -18,13 +18,10 @@ use super::log::{EntryId, Place, Sight};
 /// How many entries are remembered: about a megabyte.
 const REMEMBERED: usize = 10_000;
 
-/// So many at most are read before it is asked whether they are of the log that was followed.
-const UNPROVEN: usize = 1000;
-
 /// How long one read waits for news, and how soon a failed one is tried again.
 const WAIT: Duration = Duration::from_secs(5);
-/// Where news came, how long one waits for more before it is known that they are of the log that was followed.
-const WAIT_FOR_MORE: Duration = Duration::from_millis(200);
+/// While news come, so often is asked whether they are of the log that was followed.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Tokens of another issuer's subject are denied again for this long: how long they live is not in the log.
@@ -37,6 +34,8 @@ struct Vigil {
     heard: BTreeMap<EntryId, Entry>,
     /// Read after `place`, and not yet known to be of the log that it is a place in.
     unproven: BTreeMap<EntryId, Entry>,
+    /// When that was asked.
+    looked: Option<Instant>,
     /// What the log has lost, the oldest first.
     lost: VecDeque<Entry>,
 }
@@ -69,17 +68,18 @@ impl RedisState {
             // Remembered before anything else is asked: the next answer may be that of a store that has lost it. Or this one
             // is already, and has ends of its own.
             let (last, wait) = match vigil.unproven.last_key_value() {
-                Some((last, _)) => (*last, WAIT_FOR_MORE),
+                Some((last, _)) => (*last, LOOK_EVERY),
                 None => (place.last, WAIT),
             };
             let news = self.vigil_log.news(last, wait).await?;
             let more_may_come = !news.is_empty();
             vigil.unproven.extend(news);
-            if more_may_come && vigil.unproven.len() < UNPROVEN {
+            if more_may_come && vigil.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
                 return Ok(());
             }
         }
         let sight = self.vigil_log.sight(vigil.last()).await?;
+        vigil.looked = Some(Instant::now());
         if vigil.place.as_ref().is_some_and(|place| !place.missed_something(&sight)) {
             vigil.prove();
         } else {

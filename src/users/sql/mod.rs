@@ -77,13 +77,15 @@ impl Users for SqlUsers {
     async fn create(&self, new: &NewUser) -> Result<Created, UserError> {
         let insert = query(
             "INSERT INTO users (id, email, password, confirmed, disabled, roles, created_at, updated_at) \
-             VALUES (?, ?, ?, ?, 0, ?, {now}, {now})",
+             VALUES (?, ?, ?, ?, ?, ?, COALESCE(?, {now}), {now})",
         )
         .bind(new.id.as_str())
         .bind(new.email.as_str())
         .bind(new.password.as_ref().map(|hash| hash.as_str().to_owned()))
         .bind(i64::from(new.confirmed))
-        .bind(list(&new.roles));
+        .bind(i64::from(new.disabled))
+        .bind(list(&new.roles))
+        .bind(new.created);
         let inserted =
             tokio::time::timeout(BUDGET, insert.run(&self.database)).await.map_err(|_| UserError::TimedOut)?;
         match inserted {

@@ -16,7 +16,9 @@ use serde_json::{Map, Value, json};
 use self::answer::Refusal;
 use self::credentials::Shown;
 use self::form::Form;
+use crate::audit::Event;
 use crate::check::Denial;
+use crate::fault::Fault;
 use crate::issue::Call;
 use crate::oauth::OAuth;
 use crate::token::jws::Compact;
@@ -92,7 +94,10 @@ async fn caller(desk: &Desk, oauth: &OAuth, headers: &HeaderMap, form: &Form, ca
     if let Some(key) = shown.bearer() {
         oauth.admit(call).await?;
         // By its key alone: an address has proved nothing.
-        return desk.callers.load().judge(headers, Some(key), None).map_err(|_| Refusal::client());
+        return desk.callers.load().judge(headers, Some(key), None).map_err(|refusal| {
+            desk.issuer.record(call, Event::AuthnLoginFail, None, None, refusal.code());
+            Refusal::client()
+        });
     }
     let proof = shown.proof()?.ok_or_else(Refusal::client)?;
     oauth.prove_confidential(proof, call).await?;
