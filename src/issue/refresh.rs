@@ -193,11 +193,7 @@ impl Issuer {
         let RefreshToken { sid, generation, salt, .. } = &shown;
         let _turn = self.turns.take().await?;
         let mut expected = self.expect(sid);
-        let (sessions, salt) = (&self.parts.sessions, salt.digest());
-        let step = match manner {
-            Manner::Rotating => sessions.rotate(sid, *generation, &salt, &self.rules).await,
-            Manner::InPlace => sessions.renew(sid, *generation, &salt, &self.rules).await,
-        };
+        let step = self.parts.sessions.refresh(sid, *generation, &salt.digest(), manner, &self.rules).await;
         let (mut session, how) = match step? {
             Rotation::Rotated(session) => (session, "rotated"),
             Rotation::Kept(session) => (session, "kept"),

@@ -23,6 +23,7 @@ pub use self::log::{Entry, Expects, Hears, LogBatch, Position, Proof};
 use crate::clock::{Millis, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::secret::Digest;
+use crate::token::refresh::Manner;
 use crate::token::{Generation, Holder, SessionId, SubjectTag, TokenId};
 
 /// Where token state lives.
@@ -235,26 +236,22 @@ pub trait Sessions: Lookups {
     /// Opens a session; the session limit holds exactly under any number of parallel calls (SEC-S5).
     async fn open(&self, new: &NewSession, rules: &SessionRules) -> Result<Opened, StateError>;
 
-    /// Moves the family past generation `shown`, by the store's clock. A generation spent before the grace window gives
+    /// Refreshes a family in its `manner`, by the store's clock.
+    ///
+    /// [`Manner::Rotating`] moves it past generation `shown`. A generation spent before the grace window gives
     /// [`Rotation::Reused`], and that same step has ended the session; another salt gives [`Rotation::Unknown`]. A replay is
     /// told even where replicas or the log did not confirm the end in time: asked again, nobody could tell it from a token
     /// never known. The store then warns in its log; a failover may bring that session back.
-    async fn rotate(
+    ///
+    /// [`Manner::InPlace`] is for clients that cannot take a successor: the current generation stays current,
+    /// [`Rotation::Kept`], which counts as use of the session; one that the store had lost becomes current. All others are
+    /// answered as by rotation, and a spent one ends the session.
+    async fn refresh(
         &self,
         sid: &SessionId,
         shown: Generation,
         salt: &Digest,
-        rules: &SessionRules,
-    ) -> Result<Rotation, StateError>;
-
-    /// The same for clients that cannot take a successor: the current generation stays current, [`Rotation::Kept`], which
-    /// counts as use of the session; one that the store had lost becomes current. All others are answered as by `rotate`, and a
-    /// spent one ends the session.
-    async fn renew(
-        &self,
-        sid: &SessionId,
-        shown: Generation,
-        salt: &Digest,
+        manner: Manner,
         rules: &SessionRules,
     ) -> Result<Rotation, StateError>;
 

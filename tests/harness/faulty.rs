@@ -13,6 +13,7 @@ use doorward::state::{
     Cause, Entry, LogBatch, Lookups, NewSession, Opened, Position, Question, Rotation, Session, SessionRules, Sessions,
     Standing, StateError, StoreHealth, Written,
 };
+use doorward::token::refresh::Manner;
 use doorward::token::{Generation, SessionId, SubjectTag, TokenId};
 
 pub struct Faulty {
@@ -93,23 +94,15 @@ impl Sessions for Faulty {
     async fn open(&self, new: &NewSession, rules: &SessionRules) -> Result<Opened, StateError> {
         self.pass(self.inner.open(new, rules)).await
     }
-    async fn rotate(
+    async fn refresh(
         &self,
         sid: &SessionId,
         shown: Generation,
         salt: &Digest,
+        manner: Manner,
         rules: &SessionRules,
     ) -> Result<Rotation, StateError> {
-        self.pass(self.inner.rotate(sid, shown, salt, rules)).await
-    }
-    async fn renew(
-        &self,
-        sid: &SessionId,
-        shown: Generation,
-        salt: &Digest,
-        rules: &SessionRules,
-    ) -> Result<Rotation, StateError> {
-        self.pass(self.inner.renew(sid, shown, salt, rules)).await
+        self.pass(self.inner.refresh(sid, shown, salt, manner, rules)).await
     }
     async fn end(&self, sid: &SessionId, cause: Cause) -> Result<Written<bool>, StateError> {
         self.written(self.inner.end(sid, cause)).await

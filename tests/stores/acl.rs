@@ -6,6 +6,7 @@ use std::time::Duration;
 use doorward::clock::{Clock, SystemClock};
 use doorward::state::{Cause, Entry, Lookups, Sessions, StateError};
 use doorward::state::{Settings, redis::RedisState};
+use doorward::token::refresh::Manner;
 use doorward::token::{Generation, TokenId};
 
 use crate::kit::{RULES, end, lives, ms, new_session, open, redis, redis_with, salt};
@@ -51,7 +52,7 @@ async fn the_checkers_user_can_ask_everything_and_open_nothing() {
     // Nothing else.
     let forbidden = [
         checker.open(&new_session("mallory"), &RULES).await.map(drop),
-        checker.rotate(&session.sid, Generation(0), &salt(), &RULES).await.map(drop),
+        checker.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.map(drop),
         checker.end(&session.sid, Cause::Admin).await.map(drop),
         checker.announce(&Entry::Everything).await.map(drop),
         checker.sessions_of(session.sid.tag()).await.map(drop),
@@ -81,7 +82,7 @@ async fn the_issuers_user_can_do_all_that_is_needed() {
     }
     let sessions = issuer.all_sessions(100).await.unwrap();
     assert_eq!(sessions.len(), 10);
-    issuer.rotate(&sessions[0].sid, Generation(0), &salt(), &RULES).await.unwrap();
+    issuer.refresh(&sessions[0].sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.unwrap();
     assert!(issuer.end_with_salt(&sessions[0].sid, &salt(), Cause::Logout).await.unwrap().sure().unwrap().is_some());
     let tag = sessions[0].sid.tag();
     issuer.deny_token(tag, &TokenId::fresh(), SystemClock.now().plus(ms(60_000))).await.unwrap().sure().unwrap();

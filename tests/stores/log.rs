@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use doorward::clock::{Clock, SystemClock};
 use doorward::state::{Cause, Entry, LogBatch, Position, Sessions};
+use doorward::token::refresh::Manner;
 use doorward::token::{Generation, TokenId};
 
 use crate::kit::{RULES, TICK, end, ms, on_every_store, open, pass, salt, tag_of};
@@ -43,7 +44,7 @@ async fn everything_that_ends_or_is_denied_is_told() {
         let tag = tag_of("c");
         end(state, &ended).await;
         for shown in [0, 1, 0] {
-            state.rotate(&replayed.sid, Generation(shown), &salt(), &RULES).await.unwrap();
+            state.refresh(&replayed.sid, Generation(shown), &salt(), Manner::Rotating, &RULES).await.unwrap();
         }
         state.end_subject(tag, Cause::Admin, Duration::ZERO).await.unwrap().sure().unwrap();
         state

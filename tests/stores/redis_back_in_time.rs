@@ -6,6 +6,7 @@ use std::time::Duration;
 use doorward::clock::{Clock, SystemClock};
 use doorward::state::redis::RedisState;
 use doorward::state::{Cause, Lookups, Question, Rotation, Sessions, Standing};
+use doorward::token::refresh::Manner;
 use doorward::token::{Generation, TokenId};
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +65,7 @@ async fn what_ended_since_an_older_dump_ends_again_when_redis_is_restored_from_i
     wait_until("the end of all holds again", async || dead(&own(&carols)).await).await;
     wait_until("the denial holds again", async || dead(&foreign).await).await;
     assert!(lives(&*state, &goes_on).await, "what had not ended goes on");
-    let rotation = state.rotate(&logged_out.sid, Generation(0), &salt(), &RULES).await.unwrap();
+    let rotation = state.refresh(&logged_out.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.unwrap();
     assert_eq!(rotation, Rotation::Unknown);
     assert!(read(&*state, &position).await.gap(), "checkers ask anew");
     stop.cancel();

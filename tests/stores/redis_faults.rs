@@ -7,6 +7,7 @@ use doorward::clock::SystemClock;
 use doorward::metrics::Metrics;
 use doorward::state::redis::RedisState;
 use doorward::state::{Cause, Entry, Lookups, Question, Rotation, SessionRules, Sessions, Settings, StateError};
+use doorward::token::refresh::Manner;
 use doorward::token::{Generation, TokenId};
 
 use crate::kit::{RULES, end, eventually, lives, ms, new_session, open, redis, salt, tag_of};
@@ -132,7 +133,7 @@ async fn our_own_repeated_step_is_never_a_replay_even_without_grace() {
     let rotating = {
         let state = Arc::clone(&state);
         let rules = SessionRules { grace: ms(0), ..RULES };
-        tokio::spawn(async move { state.rotate(&session.sid, Generation(0), &salt(), &rules).await })
+        tokio::spawn(async move { state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &rules).await })
     };
     // The first try has timed out and the second is on its way: both are answered when the server goes on.
     tokio::time::sleep(ms(420)).await;
@@ -140,7 +141,7 @@ async fn our_own_repeated_step_is_never_a_replay_even_without_grace() {
     let rotation = rotating.await.unwrap().unwrap();
     assert!(matches!(rotation, Rotation::Rotated(ref s) if s.generation == Generation(1)), "{rotation:?}");
     assert_eq!(server.cli(&["SCRIPT", "FLUSH"]), "OK");
-    let next = state.rotate(&session.sid, Generation(1), &salt(), &RULES).await.unwrap();
+    let next = state.refresh(&session.sid, Generation(1), &salt(), Manner::Rotating, &RULES).await.unwrap();
     assert!(matches!(next, Rotation::Rotated(_)), "after SCRIPT FLUSH: {next:?}");
 }
 
@@ -166,7 +167,7 @@ async fn a_refresh_that_we_send_again_is_no_replay_though_another_client_refresh
         let lost = send();
         assert!(lost.lines().any(|line| line == status), "{lost}");
         for (shown, given) in [(0, 1), (1, 2)] {
-            match state.rotate(&session.sid, Generation(shown), &salt(), &RULES).await.unwrap() {
+            match state.refresh(&session.sid, Generation(shown), &salt(), Manner::Rotating, &RULES).await.unwrap() {
                 Rotation::Repeated(session) | Rotation::Rotated(session) => {
                     assert_eq!(session.generation, Generation(given))
                 }
@@ -180,7 +181,7 @@ async fn a_refresh_that_we_send_again_is_no_replay_though_another_client_refresh
             [lines[2..4].to_vec(), lines[7..13].to_vec()].concat()
         };
         assert_eq!(told(&again), told(&lost));
-        let next = state.rotate(&session.sid, Generation(2), &salt(), &RULES).await.unwrap();
+        let next = state.refresh(&session.sid, Generation(2), &salt(), Manner::Rotating, &RULES).await.unwrap();
         assert!(matches!(next, Rotation::Rotated(_)), "{next:?}");
     }
 }
@@ -195,14 +196,14 @@ async fn a_step_that_reaches_redis_after_its_caller_gave_up_has_no_effect() {
     let state = redis(&server.url()).await;
     // Redis knows a script once it has run it.
     let other = open(&state, "bob").await;
-    state.rotate(&other.sid, Generation(0), &salt(), &RULES).await.unwrap();
+    state.refresh(&other.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.unwrap();
     state.end_subject(other.sid.tag(), Cause::LogoutAll, Duration::ZERO).await.unwrap().sure().unwrap();
     let session = open(&state, "alice").await;
     server.freeze();
     let (sid, salt, another) = (session.sid, salt(), new_session("alice"));
     let one_only = SessionRules { max_per_subject: 1, ..RULES };
     let given_up = tokio::join!(
-        state.rotate(&sid, Generation(0), &salt, &RULES),
+        state.refresh(&sid, Generation(0), &salt, Manner::Rotating, &RULES),
         state.open(&another, &one_only),
         state.end_subject(sid.tag(), Cause::LogoutAll, Duration::ZERO),
     );
@@ -226,8 +227,8 @@ async fn a_replay_and_a_logout_are_told_once_though_their_answers_were_lost() {
         let [replayed, left, ended] =
             [open(&*state, "alice").await, open(&*state, "alice").await, open(&*state, "bob").await];
         let rules = SessionRules { grace: ms(0), ..RULES };
-        state.rotate(&replayed.sid, Generation(0), &salt(), &rules).await.unwrap();
-        let replay = async || state.rotate(&replayed.sid, Generation(0), &salt(), &rules).await;
+        state.refresh(&replayed.sid, Generation(0), &salt(), Manner::Rotating, &rules).await.unwrap();
+        let replay = async || state.refresh(&replayed.sid, Generation(0), &salt(), Manner::Rotating, &rules).await;
         let logout = async || state.end_with_salt(&left.sid, &salt(), Cause::Logout).await;
         let all = async || state.end_subject(ended.sid.tag(), Cause::LogoutAll, ms(0)).await;
         server.freeze();
@@ -274,7 +275,7 @@ async fn a_flush_is_a_gap_of_a_younger_store_for_a_waiting_reader_too() {
         "{batch:?}"
     );
     assert!(!lives(&*state, &session).await);
-    let rotation = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.unwrap();
+    let rotation = state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.unwrap();
     assert_eq!(rotation, Rotation::Unknown);
     assert!(!end(&*state, &session).await);
     assert!(!read(&*state, &batch.position).await.gap());

@@ -6,6 +6,7 @@ use doorward::state::redis::RedisState;
 use doorward::state::{
     Cause, Entry, Lookups, Opened, Position, Rotation, Session, SessionRules, Sessions, Settings, StateError, Written,
 };
+use doorward::token::refresh::Manner;
 use doorward::token::{Generation, SubjectTag};
 
 use crate::kit::{RULES, end, eventually, lives, ms, new_session, open, redis, redis_with, salt};
@@ -89,12 +90,12 @@ async fn a_replay_is_told_though_the_replica_that_should_confirm_its_end_hangs()
     let state = waiting_for_one(&server).await;
     let session = open(&state, "alice").await;
     let rules = SessionRules { grace: ms(0), ..RULES };
-    state.rotate(&session.sid, Generation(0), &salt(), &rules).await.unwrap();
+    state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &rules).await.unwrap();
     replica.freeze();
-    let replayed = state.rotate(&session.sid, Generation(0), &salt(), &rules).await.unwrap();
+    let replayed = state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &rules).await.unwrap();
     assert_eq!(replayed, Rotation::Reused { subject: "alice".into(), confirmed: false });
     assert!(!lives(&state, &session).await);
-    let again = state.rotate(&session.sid, Generation(0), &salt(), &rules).await.unwrap();
+    let again = state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &rules).await.unwrap();
     assert_eq!(again, Rotation::Unknown);
     replica.thaw();
 }
@@ -126,7 +127,7 @@ async fn fail_over(strike: fn(&mut RedisServer)) {
     eventually("a confirmed logout", Duration::from_secs(5), confirmed).await;
     let position = start(&state).await;
     strike(&mut primary);
-    let rotate = async || state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.ok();
+    let rotate = async || state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.ok();
     let rotated = eventually("the failover", Duration::from_secs(20), rotate).await;
     assert!(matches!(rotated, Rotation::Rotated(_)), "{rotated:?}");
     replica.wait_until("it is primary", || replica.cli(&["ROLE"]).starts_with("master"));
@@ -167,7 +168,7 @@ async fn an_end_whose_log_entry_was_lost_on_a_cluster_is_told_by_the_next_step_o
     // As a crash between the steps leaves it.
     server.cli(&["SET", &debt, "1", "PX", "60000"]);
     server.cli(&["DEL", &format!("dw:{{{tag}}}:s:{}", session.sid), &format!("dw:{{{tag}}}:i")]);
-    let rotation = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.unwrap();
+    let rotation = state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.unwrap();
     assert_eq!(rotation, Rotation::Unknown);
     assert_eq!(read(&state, &position).await.entries, [Entry::Subject(tag)]);
     assert_eq!(server.cli(&["EXISTS", &debt]), "0", "paid");

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use doorward::secret::Digest;
 use doorward::state::{Cause, Rotation, Session, SessionRules, Sessions};
 use doorward::token::Generation;
+use doorward::token::refresh::Manner;
 use tokio::task::JoinSet;
 
 use crate::kit::{RULES, lives, ms, on_every_store, open, open_by, pass, salt};
 
 async fn rotate(state: &dyn Sessions, session: &Session, shown: u32, rules: &SessionRules) -> Rotation {
-    state.rotate(&session.sid, Generation(shown), &salt(), rules).await.unwrap()
+    state.refresh(&session.sid, Generation(shown), &salt(), Manner::Rotating, rules).await.unwrap()
 }
 
 async fn renew(state: &dyn Sessions, session: &Session, shown: u32, rules: &SessionRules) -> Rotation {
-    state.renew(&session.sid, Generation(shown), &salt(), rules).await.unwrap()
+    state.refresh(&session.sid, Generation(shown), &salt(), Manner::InPlace, rules).await.unwrap()
 }
 
 /// A replay tells whose session it has ended.
@@ -114,7 +115,8 @@ async fn another_salt_is_unknown_and_harms_nobody() {
         rotate(&*store.state, &session, 0, &RULES).await;
         let other = Digest::of(b"other");
         for shown in 0..3 {
-            let answer = store.state.rotate(&session.sid, Generation(shown), &other, &RULES).await.unwrap();
+            let answer =
+                store.state.refresh(&session.sid, Generation(shown), &other, Manner::Rotating, &RULES).await.unwrap();
             assert_eq!(answer, Rotation::Unknown, "{}", store.name);
         }
         assert!(matches!(rotate(&*store.state, &session, 1, &RULES).await, Rotation::Rotated(_)), "{}", store.name);
@@ -126,7 +128,8 @@ async fn rotate_100_times_at_once(state: &Arc<dyn Sessions>, session: &Session, 
     let mut tasks = JoinSet::new();
     for _ in 0..100 {
         let (state, sid) = (Arc::clone(state), session.sid);
-        tasks.spawn(async move { state.rotate(&sid, Generation(0), &salt(), &rules).await.unwrap() });
+        tasks
+            .spawn(async move { state.refresh(&sid, Generation(0), &salt(), Manner::Rotating, &rules).await.unwrap() });
     }
     tasks.join_all().await
 }
@@ -168,8 +171,9 @@ async fn after_an_end_was_answered_no_rotation_in_flight_leaves_a_usable_session
         for _ in 0..20 {
             let session = open(&*store.state, "alice").await;
             let (state, sid) = (Arc::clone(&store.state), session.sid);
-            let rotating =
-                tokio::spawn(async move { state.rotate(&sid, Generation(0), &salt(), &RULES).await.unwrap() });
+            let rotating = tokio::spawn(async move {
+                state.refresh(&sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.unwrap()
+            });
             assert!(store.state.end(&session.sid, Cause::Logout).await.unwrap().sure().unwrap(), "{}", store.name);
             let rotation = rotating.await.unwrap();
             assert!(matches!(rotation, Rotation::Rotated(_) | Rotation::Unknown), "{}", store.name);

@@ -9,6 +9,7 @@ use doorward::database::{Database, query};
 use doorward::metrics::Metrics;
 use doorward::secret::Digest;
 use doorward::state::{Cause, Question, Rotation, Session, SessionRules, Sessions, Standing, StateError};
+use doorward::token::refresh::Manner;
 use doorward::token::{Generation, SessionId, TokenId};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -187,22 +188,26 @@ impl<'a> Pair<'a> {
         match event {
             Event::Refresh(relative) => {
                 let shown = shown(relative);
-                let rotation = state.rotate(&sid, Generation(shown), &salt(), &rules()).await.map_err(busy)?;
+                let rotation =
+                    state.refresh(&sid, Generation(shown), &salt(), Manner::Rotating, &rules()).await.map_err(busy)?;
                 let call = Call { shown, attempt: self.calls, by: u64::MAX };
                 self.calls += 1;
                 prop_assert_eq!(seen(&rotation), self.family.rotate(call, self.now, TIMES));
             }
             Event::Renew(relative) => {
                 let shown = shown(relative);
-                let rotation = state.renew(&sid, Generation(shown), &salt(), &rules()).await.map_err(busy)?;
+                let rotation =
+                    state.refresh(&sid, Generation(shown), &salt(), Manner::InPlace, &rules()).await.map_err(busy)?;
                 let call = Call { shown, attempt: self.calls, by: u64::MAX };
                 self.calls += 1;
                 prop_assert_eq!(seen(&rotation), self.family.renew(call, self.now, TIMES));
             }
             Event::Guess(relative) => {
                 let made_up = Digest::of(b"made up");
-                let rotation =
-                    state.rotate(&sid, Generation(shown(relative)), &made_up, &rules()).await.map_err(busy)?;
+                let rotation = state
+                    .refresh(&sid, Generation(shown(relative)), &made_up, Manner::Rotating, &rules())
+                    .await
+                    .map_err(busy)?;
                 // Redis forgets a salt with its session, so there a guess may be what finds that one has died of age.
                 prop_assert_eq!(seen(&rotation), Answer::Unknown);
             }
@@ -326,12 +331,12 @@ async fn carry_out(
     let mut done = Vec::new();
     for &deed in deeds {
         let outcome = match deed {
-            Deed::Refresh(shown) => {
-                Outcome::Refreshed(seen(&state.rotate(&sid, Generation(shown), &salt(), &rules()).await.map_err(busy)?))
-            }
-            Deed::Renew(shown) => {
-                Outcome::Refreshed(seen(&state.renew(&sid, Generation(shown), &salt(), &rules()).await.map_err(busy)?))
-            }
+            Deed::Refresh(shown) => Outcome::Refreshed(seen(
+                &state.refresh(&sid, Generation(shown), &salt(), Manner::Rotating, &rules()).await.map_err(busy)?,
+            )),
+            Deed::Renew(shown) => Outcome::Refreshed(seen(
+                &state.refresh(&sid, Generation(shown), &salt(), Manner::InPlace, &rules()).await.map_err(busy)?,
+            )),
             Deed::Logout => Outcome::LoggedOut(state.end(&sid, Cause::Logout).await.map_err(busy)?.done),
         };
         done.push((deed, outcome));

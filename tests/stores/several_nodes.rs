@@ -11,6 +11,7 @@ use doorward::state::counters::{Counters, Quota};
 use doorward::state::sql::SqlState;
 use doorward::state::{AtLimit, Cause, Entry, Lookups, Opened, Rotation, SessionRules, Sessions, StateError};
 use doorward::token::Generation;
+use doorward::token::refresh::Manner;
 use tokio::task::JoinSet;
 
 use crate::databases::Server;
@@ -61,12 +62,9 @@ async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
 async fn a_hundred_refreshes_of_one_token_over_two_nodes_have_one_successor() {
     on_every_server(async |nodes| {
         let sid = open(&*nodes.one, "alice").await.sid;
-        let answers =
-            at_once(
-                &nodes,
-                100,
-                |state| async move { state.rotate(&sid, Generation(0), &salt(), &RULES).await.unwrap() },
-            );
+        let answers = at_once(&nodes, 100, |state| async move {
+            state.refresh(&sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.unwrap()
+        });
         let (mut rotated, mut repeated) = (0, 0);
         for answer in answers.await {
             match answer {
@@ -79,12 +77,9 @@ async fn a_hundred_refreshes_of_one_token_over_two_nodes_have_one_successor() {
 
         let strict = SessionRules { grace: Duration::ZERO, ..RULES };
         let sid = open(&*nodes.one, "bob").await.sid;
-        let answers =
-            at_once(
-                &nodes,
-                20,
-                |state| async move { state.rotate(&sid, Generation(0), &salt(), &strict).await.unwrap() },
-            );
+        let answers = at_once(&nodes, 20, |state| async move {
+            state.refresh(&sid, Generation(0), &salt(), Manner::Rotating, &strict).await.unwrap()
+        });
         let answers = answers.await;
         let rotated = answers.iter().filter(|answer| matches!(answer, Rotation::Rotated(_))).count();
         let reused = answers.iter().filter(|answer| matches!(answer, Rotation::Reused { .. })).count();
@@ -246,7 +241,7 @@ async fn time_is_the_databases_whatever_the_nodes_clock_says() {
         assert!(session.created.0.abs_diff(before.0) < 5_000, "{:?}: {:?}", nodes.server, session.created);
         assert!(lives(&astray, &session).await && lives(&*nodes.one, &session).await, "{:?}", nodes.server);
         for state in [&astray, &*nodes.other] {
-            let answer = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.unwrap();
+            let answer = state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.unwrap();
             assert!(matches!(answer, Rotation::Rotated(_) | Rotation::Repeated(_)), "{:?}", nodes.server);
         }
         let skew = nodes.one.health().await.unwrap().clock_skew;
@@ -268,13 +263,13 @@ async fn a_subject_whose_step_hangs_holds_up_no_other_and_is_answered_in_time() 
             .unwrap();
         assert!(end(&*nodes.other, &bob).await, "{:?}", nodes.server);
         let asked = Instant::now();
-        let answer = nodes.other.rotate(&alice.sid, Generation(0), &salt(), &RULES).await;
+        let answer = nodes.other.refresh(&alice.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await;
         assert!(matches!(answer, Err(StateError::TimedOut(_))), "{:?}: {answer:?}", nodes.server);
         assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", nodes.server);
         drop(hanging);
         // The answer was an error: it moved nothing.
         let answer = eventually("the lock to go", Duration::from_secs(10), async || {
-            nodes.one.rotate(&alice.sid, Generation(0), &salt(), &RULES).await.ok()
+            nodes.one.refresh(&alice.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.ok()
         });
         assert!(matches!(answer.await, Rotation::Rotated(_)), "{:?}", nodes.server);
     })

@@ -10,6 +10,7 @@ use doorward::database::{self, query};
 use doorward::metrics::Metrics;
 use doorward::state::{Entry, Lookups, Position, Rotation, Sessions, StateError};
 use doorward::token::Generation;
+use doorward::token::refresh::Manner;
 
 use crate::kit::{
     RULES, TICK, database, database_with, directory, end, eventually, lives, ms, open, pass, salt, sql, sql_in,
@@ -34,7 +35,7 @@ async fn sessions_and_the_log_survive_a_restart() {
     let state = sql(&file(&dir)).await;
     assert!(lives(&state, &session).await);
     assert!(!lives(&state, &ended).await);
-    let rotation = state.rotate(&session.sid, Generation(0), &salt(), &RULES).await.unwrap();
+    let rotation = state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.unwrap();
     assert!(matches!(rotation, Rotation::Rotated(_)));
     let batch = read(&state, &position).await;
     assert!(!batch.gap());
@@ -69,7 +70,7 @@ async fn a_locked_database_is_answered_within_a_second_and_recovers() {
     let (asked, salt, seen) = (Instant::now(), salt(), [(session.sid, SystemClock.now_millis())]);
     let answers = tokio::join!(
         state.end(&session.sid, doorward::state::Cause::Logout),
-        state.rotate(&session.sid, Generation(0), &salt, &RULES),
+        state.refresh(&session.sid, Generation(0), &salt, Manner::Rotating, &RULES),
         state.touch(&seen, RULES.idle),
     );
     assert!(answers.0.is_err() && answers.1.is_err() && answers.2.is_err(), "{answers:?}");

@@ -108,6 +108,54 @@ impl RedisState {
         let done = if answer.status == "ended" { Some(answer.rest.text()?) } else { None };
         Ok(Written { done, confirmed })
     }
+}
+
+#[async_trait]
+impl Lookups for RedisState {
+    async fn standing(&self, question: &Question) -> Result<Standing, StateError> {
+        self.observer.watch(Op::Standing, lookups::standing(&self.lookups, question)).await
+    }
+
+    async fn read_log(&self, after: Option<&Position>, wait: Duration) -> Result<LogBatch, StateError> {
+        self.observer.watch(Op::ReadLog, self.log.read(after, wait)).await
+    }
+
+    async fn touch(&self, seen: &[(SessionId, Millis)], idle: Duration) -> Result<(), StateError> {
+        self.observer.watch(Op::Touch, lookups::touch(&self.lookups, &*self.clock, seen, idle)).await
+    }
+
+    async fn health(&self) -> Result<StoreHealth, StateError> {
+        self.observer.watch(Op::Health, lookups::health(&self.lookups, &*self.clock, self.wait_replicas)).await
+    }
+}
+
+#[async_trait]
+impl Sessions for RedisState {
+    async fn open(&self, new: &NewSession, rules: &SessionRules) -> Result<Opened, StateError> {
+        self.observer
+            .watch(Op::Open, async {
+                let deadline = deadline();
+                let mut args = codec::opening(new);
+                let policy = match rules.at_limit {
+                    AtLimit::Evict => "evict",
+                    AtLimit::Refuse => "refuse",
+                };
+                args.extend([millis(rules.idle), millis(rules.lifetime), rules.max_per_subject.into(), policy.into()]);
+                let mut answer = self.ask_in_time(&self.scripts.open, new.sid.tag(), args, deadline).await?;
+                if answer.status == "full" {
+                    return Ok(Opened::LimitReached);
+                }
+                let session = Box::new(answer.rest.session()?);
+                let evicted = sids(&answer.rest.array()?.texts()?);
+                let expired = sids(&answer.rest.array()?.texts()?);
+                // Making room is no logout that someone waits for: where it can't be confirmed the login goes on.
+                let paid = self.settle_debt(&answer, new.sid.tag(), deadline).await;
+                let unconfirmed =
+                    !evicted.is_empty() && paid.and(self.confirm(Some(new.sid.tag()), deadline).await).is_err();
+                Ok(Opened::Session { session, evicted, unconfirmed, expired })
+            })
+            .await
+    }
 
     async fn refresh(
         &self,
@@ -159,74 +207,6 @@ impl RedisState {
                 })
             })
             .await
-    }
-}
-
-#[async_trait]
-impl Lookups for RedisState {
-    async fn standing(&self, question: &Question) -> Result<Standing, StateError> {
-        self.observer.watch(Op::Standing, lookups::standing(&self.lookups, question)).await
-    }
-
-    async fn read_log(&self, after: Option<&Position>, wait: Duration) -> Result<LogBatch, StateError> {
-        self.observer.watch(Op::ReadLog, self.log.read(after, wait)).await
-    }
-
-    async fn touch(&self, seen: &[(SessionId, Millis)], idle: Duration) -> Result<(), StateError> {
-        self.observer.watch(Op::Touch, lookups::touch(&self.lookups, &*self.clock, seen, idle)).await
-    }
-
-    async fn health(&self) -> Result<StoreHealth, StateError> {
-        self.observer.watch(Op::Health, lookups::health(&self.lookups, &*self.clock, self.wait_replicas)).await
-    }
-}
-
-#[async_trait]
-impl Sessions for RedisState {
-    async fn open(&self, new: &NewSession, rules: &SessionRules) -> Result<Opened, StateError> {
-        self.observer
-            .watch(Op::Open, async {
-                let deadline = deadline();
-                let mut args = codec::opening(new);
-                let policy = match rules.at_limit {
-                    AtLimit::Evict => "evict",
-                    AtLimit::Refuse => "refuse",
-                };
-                args.extend([millis(rules.idle), millis(rules.lifetime), rules.max_per_subject.into(), policy.into()]);
-                let mut answer = self.ask_in_time(&self.scripts.open, new.sid.tag(), args, deadline).await?;
-                if answer.status == "full" {
-                    return Ok(Opened::LimitReached);
-                }
-                let session = Box::new(answer.rest.session()?);
-                let evicted = sids(&answer.rest.array()?.texts()?);
-                let expired = sids(&answer.rest.array()?.texts()?);
-                // Making room is no logout that someone waits for: where it can't be confirmed the login goes on.
-                let paid = self.settle_debt(&answer, new.sid.tag(), deadline).await;
-                let unconfirmed =
-                    !evicted.is_empty() && paid.and(self.confirm(Some(new.sid.tag()), deadline).await).is_err();
-                Ok(Opened::Session { session, evicted, unconfirmed, expired })
-            })
-            .await
-    }
-
-    async fn rotate(
-        &self,
-        sid: &SessionId,
-        shown: Generation,
-        salt: &Digest,
-        rules: &SessionRules,
-    ) -> Result<Rotation, StateError> {
-        self.refresh(sid, shown, salt, Manner::Rotating, rules).await
-    }
-
-    async fn renew(
-        &self,
-        sid: &SessionId,
-        shown: Generation,
-        salt: &Digest,
-        rules: &SessionRules,
-    ) -> Result<Rotation, StateError> {
-        self.refresh(sid, shown, salt, Manner::InPlace, rules).await
     }
 
     async fn end(&self, sid: &SessionId, _cause: Cause) -> Result<Written<bool>, StateError> {

@@ -122,22 +122,6 @@ impl SqlState {
         Ok(done)
     }
 
-    async fn refresh(
-        &self,
-        sid: &SessionId,
-        shown: Generation,
-        salt: &Digest,
-        manner: Manner,
-        rules: &SessionRules,
-    ) -> Result<Rotation, StateError> {
-        let lock = Lock::Subject(sid.tag());
-        self.step(Op::Rotate, lock, |mut step| async move {
-            let rotation = session::refresh(&mut step, sid, shown, salt, manner, rules).await?;
-            step.commit(rotation).await
-        })
-        .await
-    }
-
     fn step_budget(&self) -> Duration {
         match self.database.engine() {
             Engine::Sqlite => STEP_BUDGET,
@@ -239,24 +223,20 @@ impl Sessions for SqlState {
         .await
     }
 
-    async fn rotate(
+    async fn refresh(
         &self,
         sid: &SessionId,
         shown: Generation,
         salt: &Digest,
+        manner: Manner,
         rules: &SessionRules,
     ) -> Result<Rotation, StateError> {
-        self.refresh(sid, shown, salt, Manner::Rotating, rules).await
-    }
-
-    async fn renew(
-        &self,
-        sid: &SessionId,
-        shown: Generation,
-        salt: &Digest,
-        rules: &SessionRules,
-    ) -> Result<Rotation, StateError> {
-        self.refresh(sid, shown, salt, Manner::InPlace, rules).await
+        let lock = Lock::Subject(sid.tag());
+        self.step(Op::Rotate, lock, |mut step| async move {
+            let rotation = session::refresh(&mut step, sid, shown, salt, manner, rules).await?;
+            step.commit(rotation).await
+        })
+        .await
     }
 
     async fn end(&self, sid: &SessionId, _cause: Cause) -> Result<Written<bool>, StateError> {
