@@ -1,6 +1,8 @@
 //! A statement with its values, and running it on whichever engine there is. Rows are decoded by `sqlx`, into tuples or
 //! structs that derive its `FromRow`.
 
+use std::borrow::Cow;
+
 use sqlx::mysql::MySqlRow;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -72,13 +74,13 @@ pub const fn signed(number: u64) -> i64 {
 /// A statement with its values; see [`Engine`](super::Engine) for how it is written.
 #[derive(Debug)]
 pub struct Query {
-    statement: &'static str,
+    statement: Cow<'static, str>,
     values: Vec<Value>,
 }
 
 /// A statement, written once for all engines.
 pub const fn query(statement: &'static str) -> Query {
-    Query { statement, values: Vec::new() }
+    Query { statement: Cow::Borrowed(statement), values: Vec::new() }
 }
 
 /// Where a statement runs: alone, on some connection of the pool, or within a transaction.
@@ -147,6 +149,24 @@ impl Query {
         self
     }
 
+    /// Goes on with `part`, so many times, with commas between: the rows of an `INSERT`, the members of a list.
+    #[must_use]
+    pub fn list(mut self, part: &str, count: usize) -> Self {
+        let statement = self.statement.to_mut();
+        for number in 0..count {
+            statement.push_str(if number == 0 { "" } else { ", " });
+            statement.push_str(part);
+        }
+        self
+    }
+
+    /// Goes on with this text.
+    #[must_use]
+    pub fn then(mut self, text: &str) -> Self {
+        self.statement.to_mut().push_str(text);
+        self
+    }
+
     /// How many rows it changed; those that it found and left as they were count too.
     pub async fn run(self, on: impl Into<On<'_>>) -> Result<u64, Error> {
         let on = on.into();
@@ -186,7 +206,7 @@ impl Query {
         Option<String>: for<'t> Encode<'t, D> + Type<D>,
     {
         let values = &mut self.values;
-        let sql = engine.write(self.statement, |before| values.insert(before, now().into()));
+        let sql = engine.write(&self.statement, |before| values.insert(before, now().into()));
         let mut arguments = D::Arguments::default();
         for value in self.values {
             match value {

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Event;
@@ -19,8 +21,11 @@ use crate::users::history::{History, OpenedSession};
 use crate::users::{UserError, UserId};
 
 /// How much may wait, and how much is written at a time.
-const QUEUE: usize = 4096;
-const BATCH: usize = 100;
+const QUEUE: usize = 8192;
+const BATCH: usize = 1024;
+
+/// What comes so soon after the first is written together with it: for the database a lone event is as much work as a hundred.
+const GATHERING: Duration = Duration::from_millis(200);
 
 /// The way in; without a writer behind it nothing is remembered.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +40,12 @@ struct Way {
 #[derive(Debug)]
 enum Record {
     Event(NewLine),
+    Session(Change),
+}
+
+/// What a session's history is to tell.
+#[derive(Debug)]
+enum Change {
     Opened { sid: SessionId, user: UserId, created: Millis, ends: Millis, device: Device },
     Seen(SessionId, Millis),
     Ended(SessionId, Cause),
@@ -82,22 +93,22 @@ impl Records {
         let user = UserId::new(&session.holder.subject).filter(|_| session.holder.kind == HolderKind::Account);
         let Some(user) = user else { return };
         let Session { sid, created, ends, .. } = *session;
-        self.put(|| Record::Opened { sid, user, created, ends, device: session.device.clone() });
+        self.put(|| Record::Session(Change::Opened { sid, user, created, ends, device: session.device.clone() }));
     }
 
     pub(super) fn seen(&self, session: &Session) {
         if session.holder.kind == HolderKind::Account {
-            self.put(|| Record::Seen(session.sid, session.last_seen));
+            self.put(|| Record::Session(Change::Seen(session.sid, session.last_seen)));
         }
     }
 
     pub(super) fn ended(&self, sid: &SessionId, cause: Cause) {
-        self.put(|| Record::Ended(*sid, cause));
+        self.put(|| Record::Session(Change::Ended(*sid, cause)));
     }
 
     pub(super) fn all_ended(&self, subject: &str, cause: Cause) {
         if let Some(user) = UserId::new(subject) {
-            self.put(|| Record::AllEnded(user, cause));
+            self.put(|| Record::Session(Change::AllEnded(user, cause)));
         }
     }
 
@@ -112,19 +123,21 @@ impl Records {
 impl Writer {
     /// Until `shutdown`, and then what is still waiting.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            tokio::select! {
-                biased;
-                count = self.queue.recv_many(&mut batch, BATCH) => if count == 0 { return },
-                () = shutdown.cancelled() => {
-                    self.queue.close();
-                    while self.queue.recv_many(&mut batch, BATCH).await > 0 {
-                        self.write(&mut batch).await;
-                    }
-                    return;
-                }
+        let mut batch = Vec::new();
+        while let Some(count) = shutdown.run_until_cancelled(self.queue.recv_many(&mut batch, BATCH)).await {
+            if count == 0 {
+                return;
             }
+            shutdown.run_until_cancelled(sleep(GATHERING)).await;
+            while batch.len() < BATCH
+                && let Ok(record) = self.queue.try_recv()
+            {
+                batch.push(record);
+            }
+            self.write(&mut batch).await;
+        }
+        self.queue.close();
+        while self.queue.recv_many(&mut batch, BATCH).await > 0 {
             self.write(&mut batch).await;
         }
     }
@@ -134,31 +147,34 @@ impl Writer {
         if missed > 0 {
             tracing::warn!(missed, "the users' database was too slow: these events stand in the log only");
         }
-        let mut lines = Vec::new();
+        let (mut lines, mut changes) = (Vec::new(), Vec::new());
         for record in batch.drain(..) {
-            let written = match record {
-                Record::Event(line) => {
-                    lines.push(line);
-                    Ok(())
+            match record {
+                Record::Event(line) => lines.push(line),
+                Record::Session(change) => changes.push(change),
+            }
+        }
+        let mut changes = changes.into_iter().peekable();
+        while let Some(change) = changes.next() {
+            tell(match change {
+                Change::Opened { sid, user, created, ends, device } => {
+                    self.history.opened(&OpenedSession { sid, user: &user, created, ends, device: &device }).await
                 }
-                record => self.remember(record).await,
-            };
-            tell(written);
+                Change::Seen(sid, at) => self.history.seen(&sid, at).await,
+                Change::Ended(sid, cause) => {
+                    let mut sids = vec![sid];
+                    while let Some(Change::Ended(sid, _)) =
+                        changes.next_if(|next| matches!(next, Change::Ended(_, same) if *same == cause))
+                    {
+                        sids.push(sid);
+                    }
+                    self.history.ended(&sids, cause).await
+                }
+                Change::AllEnded(user, cause) => self.history.all_ended(&user, None, cause).await,
+            });
         }
         if !lines.is_empty() {
             tell(self.tail.note(&lines).await);
-        }
-    }
-
-    async fn remember(&self, record: Record) -> Result<(), UserError> {
-        match record {
-            Record::Event(line) => self.tail.note(&[line]).await,
-            Record::Opened { sid, user, created, ends, device } => {
-                self.history.opened(&OpenedSession { sid, user: &user, created, ends, device: &device }).await
-            }
-            Record::Seen(sid, at) => self.history.seen(&sid, at).await,
-            Record::Ended(sid, cause) => self.history.ended(&[sid], cause).await,
-            Record::AllEnded(user, cause) => self.history.all_ended(&user, None, cause).await,
         }
     }
 }

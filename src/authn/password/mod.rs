@@ -26,7 +26,8 @@ pub struct Settings {
     /// The fewest characters of a new password; 15 is advised where no second factor is asked.
     pub min_length: u16,
     pub argon2: Argon2,
-    /// Hashes computed at once, each in the memory that `argon2` says. Up to 32 times as many wait; more are answered 503.
+    /// Hashes computed at once, each in the memory that `argon2` says; fewer where there are not more cores than that, since one
+    /// core is always left to the checks. Up to 32 times as many wait; more are answered 503.
     pub concurrency: u16,
 }
 

@@ -1,15 +1,16 @@
-//! Threads that hash passwords, and the short queue before them (SEC-D4). They are fewer than they could be, and run at a
+//! Threads that hash passwords, and the short queue before them (SEC-D4). They are fewer than there are cores, and run at a
 //! lower priority than the rest: a flood of logins takes the processor last of all from the checks.
 
 use std::fmt;
 use std::io;
+use std::num::NonZero;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::sync::oneshot;
 
-/// How many may wait for each thread. At some 30 ms a hash this is about a second.
+/// How many may wait for each thread that was asked for. At some 30 ms a hash this is a second or two.
 const WAITING_FOR_EACH: usize = 32;
 
 /// How much less than everybody else these threads want the processor: a third as much. At 10, a tenth, busy neighbours on the
@@ -28,10 +29,12 @@ pub(super) struct Pool {
 }
 
 impl Pool {
+    /// With so many threads, as far as that leaves a core to the rest: with none left, a check waits for a hash's turn to end.
     pub(super) fn start(threads: usize) -> io::Result<Self> {
         let (queue, jobs) = sync_channel(threads * WAITING_FOR_EACH);
         let jobs = Arc::new(Mutex::new(jobs));
-        for _ in 0..threads {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        for _ in 0..threads.clamp(1, cores.saturating_sub(1).max(1)) {
             let jobs = Arc::clone(&jobs);
             thread::Builder::new().name("password".into()).spawn(move || work(&jobs))?;
         }

@@ -7,7 +7,7 @@ use sqlx::FromRow;
 
 use super::super::UserError;
 use super::super::audit_tail::{AuditLine, AuditTail, NewLine};
-use super::{FORGOTTEN_AT_ONCE, SqlUsers, moment, within};
+use super::{FORGOTTEN_AT_ONCE, SqlUsers, WRITTEN_AT_ONCE, moment, within};
 use crate::clock::Millis;
 use crate::database::query;
 
@@ -32,19 +32,20 @@ impl AuditTail for SqlUsers {
         let cut = |text: &str| text[..text.floor_char_boundary(LONGEST)].to_owned();
         let written = async {
             let mut change = self.database.begin().await?;
-            for line in lines {
-                query(
-                    "INSERT INTO audit_tail (at, kind, user_id, sid, client, request_id, outcome) \
-                     VALUES ({now}, ?, ?, ?, ?, ?, ?)",
-                )
-                .bind(cut(&line.kind))
-                .bind(cut(&line.user))
-                .bind(cut(&line.sid))
-                .bind(line.client.map(|client| client.to_string()).unwrap_or_default())
-                .bind(cut(&line.request_id))
-                .bind(cut(&line.outcome))
-                .run(&mut change)
-                .await?;
+            for some in lines.chunks(WRITTEN_AT_ONCE) {
+                let mut insert =
+                    query("INSERT INTO audit_tail (at, kind, user_id, sid, client, request_id, outcome) VALUES ")
+                        .list("({now}, ?, ?, ?, ?, ?, ?)", some.len());
+                for line in some {
+                    insert = insert
+                        .bind(cut(&line.kind))
+                        .bind(cut(&line.user))
+                        .bind(cut(&line.sid))
+                        .bind(line.client.map(|client| client.to_string()).unwrap_or_default())
+                        .bind(cut(&line.request_id))
+                        .bind(cut(&line.outcome));
+                }
+                insert.run(&mut change).await?;
             }
             change.commit().await
         };

@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use super::super::history::{History, OpenedSession, PastSession, Retention};
 use super::super::{UserError, UserId};
-use super::{FORGOTTEN_AT_ONCE, SqlUsers, moment, user_id, within};
+use super::{FORGOTTEN_AT_ONCE, SqlUsers, WRITTEN_AT_ONCE, moment, user_id, within};
 use crate::clock::Millis;
 use crate::database::query;
 use crate::state::Cause;
@@ -47,10 +47,16 @@ impl History for SqlUsers {
     }
 
     async fn ended(&self, sids: &[SessionId], cause: Cause) -> Result<(), UserError> {
-        for sid in sids {
-            let update =
-                query("UPDATE session_history SET ended_at = {now}, cause = ? WHERE sid = ? AND ended_at IS NULL");
-            within(update.bind(cause.as_str()).bind(sid.to_string()).run(&self.database)).await?;
+        for some in sids.chunks(WRITTEN_AT_ONCE) {
+            let mut update =
+                query("UPDATE session_history SET ended_at = {now}, cause = ? WHERE ended_at IS NULL AND sid IN (")
+                    .list("?", some.len())
+                    .then(")")
+                    .bind(cause.as_str());
+            for sid in some {
+                update = update.bind(sid.to_string());
+            }
+            within(update.run(&self.database)).await?;
         }
         Ok(())
     }

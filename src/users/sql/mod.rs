@@ -19,6 +19,9 @@ const BUDGET: Duration = Duration::from_secs(2);
 /// Rows that a clean-up removes at once.
 const FORGOTTEN_AT_ONCE: i64 = 500;
 
+/// Rows in one statement: each of their values is a parameter of it, and SQLite has 999 of them.
+const WRITTEN_AT_ONCE: usize = 64;
+
 #[derive(Clone, Debug)]
 pub struct SqlUsers {
     database: Database,
