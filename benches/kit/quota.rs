@@ -27,9 +27,10 @@ impl Quota {
         Some(Self(folder))
     }
 
-    /// Moves a process, with all its threads, under the quota.
-    pub fn hold(&self, pid: u32) {
-        fs::write(self.0.join("cgroup.procs"), pid.to_string()).expect("a cgroup of ours");
+    /// What a program is started under, to be held from its first moment, as in a container: it reads its quota when it starts.
+    pub fn wrapper(&self) -> Vec<String> {
+        let enter = format!("echo $$ >{}; exec \"$@\"", self.0.join("cgroup.procs").display());
+        ["sh", "-c", &enter, "sh"].map(str::to_owned).to_vec()
     }
 
     /// In how many of its periods the process had to wait for the next one, and of how many.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::doorward::Doorward;
 use crate::harness::{shipped, tools};
+use crate::kit::cost::cpu;
 use crate::kit::quota::Quota;
 use crate::kit::world::World;
 use crate::table::{Line, Mark};
@@ -22,14 +23,17 @@ pub fn measure(world: &World) -> Vec<Line> {
     let mut lines = Vec::new();
     for algorithm in ["HS256", "EdDSA"] {
         let Some(quota) = Quota::of(CPUS) else { break };
-        let doorward = Doorward::start(world.config(json!({"keys": {"algorithm": algorithm}})));
-        quota.hold(doorward.process.id());
+        let config = world.config(json!({"keys": {"algorithm": algorithm}}));
+        let mut doorward = Doorward::spawn_under(&quota.wrapper(), "all", config);
+        doorward.wait_ready();
         let base = format!("http://{}", doorward.public);
         let vus = world.of("100", "1000");
+        let before = cpu(doorward.process.id());
         let said = run(&k6, &[("BASE_URL", &base), ("VUS", vus)]);
+        let each = (cpu(doorward.process.id()) - before).as_secs_f64() * 1e6 / said.requests;
         let (waited, periods) = quota.throttled();
         let figures = format!(
-            "{:.0} requests, up to {vus} users, p50 {:.1} ms, slowest {:.0} ms; throttled in {waited} of {periods} periods of 100 ms",
+            "{:.0} requests of {each:.0} µs CPU, up to {vus} users, p50 {:.1} ms, slowest {:.0} ms; throttled in {waited} of {periods} periods of 100 ms",
             said.requests, said.p50, said.slowest
         );
         let what = format!("load test in {CPUS} CPU, {algorithm}");

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fred::interfaces::{KeysInterface, LuaInterface};
 use fred::types::Value;
 
 use super::super::StateError;
@@ -22,15 +21,9 @@ impl RedisState {
         let number = |value: u64| Value::from(i64::try_from(value).unwrap_or(i64::MAX));
         let args = vec![number(burst), number(each), i64::from(spend).into()];
         let (key, script) = (keys::counter(key), &self.scripts.gcra);
-        let reply: Value = self
+        let reply = self
             .sessions
-            .run(TRY, |wire| async move {
-                let wire = wire.client();
-                match wire.evalsha(script.sha(), key.clone(), args.clone()).await {
-                    Err(error) if error.details().starts_with("NOSCRIPT") => wire.eval(script.text(), key, args).await,
-                    answer => answer,
-                }
-            })
+            .run(TRY, |wire| async move { wire.script(script.sha(), script.text(), vec![key], args).await })
             .await?;
         let mut reply = Reply::new(reply)?;
         let (allowed, owed) = (reply.int()? == 1, reply.parsed::<u64>()?);
@@ -56,7 +49,7 @@ impl Counters for RedisState {
 
     async fn refill(&self, key: &str) -> Result<(), StateError> {
         let key = keys::counter(key);
-        let removed = self.sessions.run(TRY, |wire| async move { wire.client().del::<i64, _>(key).await });
+        let removed = self.sessions.run(TRY, |wire| async move { wire.remove(key).await });
         self.observer.watch(Op::Spend, removed).await.map(drop)
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fred::clients::{Client, WithOptions};
 use fred::error::{Error, ErrorKind};
-use fred::interfaces::{ClientLike, KeysInterface};
+use fred::interfaces::{ClientLike, KeysInterface, LuaInterface};
 use fred::types::config::{Options, Server};
 use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value};
 
@@ -22,6 +22,9 @@ const DEAF_AFTER: u32 = 3;
 const YOUNG: Duration = Duration::from_secs(1);
 
 /// What a call sends through: a client, with the limits of this call.
+///
+/// The futures of fred's commands are some 7 KB each. Every future that holds one on its way to the caller would hold it about
+/// twice, 100 KB in the end, which a lookup spent most of its time copying; so each has a box of its own here.
 pub(super) struct Wire {
     client: Client,
     options: Options,
@@ -30,18 +33,34 @@ pub(super) struct Wire {
 impl Wire {
     /// Sends one command. `slot` is that of its keys.
     pub(super) async fn send(&self, name: &'static str, slot: u16, args: Vec<Value>) -> Result<Value, Error> {
-        self.client().custom(CustomCommand::new_static(name, ClusterHash::Custom(slot), false), args).await
+        let command = CustomCommand::new_static(name, ClusterHash::Custom(slot), false);
+        Box::pin(self.client().custom(command, args)).await
+    }
+
+    /// Runs a script. A restarted server, a promoted replica or one after `SCRIPT FLUSH` does not know it; `EVAL` teaches it too.
+    pub(super) async fn script(
+        &self,
+        sha: &str,
+        text: &str,
+        keys: Vec<String>,
+        args: Vec<Value>,
+    ) -> Result<Value, Error> {
+        let client = self.client();
+        match Box::pin(client.evalsha(sha, keys.clone(), args.clone())).await {
+            Err(error) if error.details().starts_with("NOSCRIPT") => Box::pin(client.eval(text, keys, args)).await,
+            answer => answer,
+        }
     }
 
     /// What is left of a key's life in milliseconds, as `PTTL` tells it, and plain values of the same slot, in one round trip.
     pub(super) async fn life_and_values(&self, key: &str, names: [String; 2]) -> Result<(i64, Value), Error> {
         let reader = self.reader();
-        tokio::try_join!(reader.pttl(key), reader.mget(Vec::from(names)))
+        tokio::try_join!(Box::pin(reader.pttl(key)), Box::pin(reader.mget(Vec::from(names))))
     }
 
     /// Plain values of one slot.
     pub(super) async fn values(&self, names: Vec<String>) -> Result<Value, Error> {
-        self.reader().mget(names).await
+        Box::pin(self.reader().mget(names)).await
     }
 
     /// For what checks ask, which must cost little. For commands by name, as [`Self::send`] sends them, fred makes a system
@@ -58,9 +77,9 @@ impl Wire {
         for (name, slot, args) in commands {
             let command = CustomCommand::new_static(name, ClusterHash::Custom(slot), false);
             // Only queued here.
-            let _: Value = pipeline.custom(command, args).await?;
+            let _: Value = Box::pin(pipeline.custom(command, args)).await?;
         }
-        pipeline.all().await
+        Box::pin(pipeline.all()).await
     }
 
     /// Sends one command to a named server of a cluster.
@@ -72,7 +91,12 @@ impl Wire {
     ) -> Result<Value, Error> {
         let options = Options { cluster_node: node, ..self.options.clone() };
         let command = CustomCommand::new_static(name, ClusterHash::Random, false);
-        self.client.with_options(&options).custom(command, args).await
+        Box::pin(self.client.with_options(&options).custom(command, args)).await
+    }
+
+    /// Removes a key.
+    pub(super) async fn remove(&self, key: String) -> Result<i64, Error> {
+        Box::pin(self.client().del(key)).await
     }
 
     /// The servers that are connected now.
@@ -80,7 +104,7 @@ impl Wire {
         self.client.active_connections()
     }
 
-    pub(super) fn client(&self) -> WithOptions<Client> {
+    fn client(&self) -> WithOptions<Client> {
         self.client.with_options(&self.options)
     }
 }

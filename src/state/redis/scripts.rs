@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use fred::interfaces::LuaInterface;
 use fred::types::Value;
 use fred::util::sha1_hash;
 
@@ -94,18 +93,8 @@ impl Scripts {
         if self.log_in_reach {
             keys.push(LOG.to_owned());
         }
-        let value: Value = link
-            .run(budget, |wire| async move {
-                let wire = wire.client();
-                match wire.evalsha(script.sha.as_str(), keys.clone(), args.clone()).await {
-                    // A restarted server, a promoted replica or SCRIPT FLUSH; EVAL also teaches it the script anew.
-                    Err(error) if error.details().starts_with("NOSCRIPT") => {
-                        wire.eval(script.text.as_str(), keys, args).await
-                    }
-                    answer => answer,
-                }
-            })
-            .await?;
+        let value =
+            link.run(budget, |wire| async move { wire.script(script.sha(), script.text(), keys, args).await }).await?;
         let mut reply = Reply::new(value)?;
         Ok(Answer { owed: reply.int()? == 1, now: Millis(reply.unsigned()?), status: reply.text()?, rest: reply })
     }
