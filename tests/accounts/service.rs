@@ -100,6 +100,13 @@ impl Service {
         self.doorward.public
     }
 
+    /// Where users are.
+    pub fn users_url(&self) -> String {
+        let config = std::fs::read_to_string(self.doorward.folder().join("doorward.yaml")).unwrap();
+        let config: Value = serde_json::from_str(&config).unwrap();
+        config["users"]["url"].as_str().unwrap().to_owned()
+    }
+
     pub fn send(&self, request: &Request) -> Reply {
         request.send(self.public())
     }
