@@ -14,6 +14,7 @@ use doorward::users::sql::SqlUsers;
 
 use crate::at_every_face;
 use crate::face::LAPTOP;
+use crate::harness::wait::wait_for;
 use crate::scene::{At, Scene};
 
 at_every_face!(an_ended_session_is_remembered_and_then_forgotten);
@@ -25,30 +26,35 @@ fn an_ended_session_is_remembered_and_then_forgotten(at: At) {
     face.logout(&ends.refresh).unwrap();
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let settings = database::Settings { url: service.users_url(), ..database::Settings::default() };
-        let database = database::connect(&settings, Arc::new(SystemClock)).await.unwrap();
-        let users = Arc::new(SqlUsers::new(database.clone()));
-        let remembered = async || users.of_user(&id, 10).await.unwrap();
-        let ended = |past: &PastSession| past.ended.as_ref().map(|(_, cause)| cause.clone());
+    let settings = database::Settings { url: service.users_url(), ..database::Settings::default() };
+    let database = runtime.block_on(database::connect(&settings, Arc::new(SystemClock))).unwrap();
+    let users = Arc::new(SqlUsers::new(database.clone()));
+    let remembered = || runtime.block_on(users.of_user(&id, 10)).unwrap();
 
-        let past = remembered().await;
-        let told: Vec<_> = past.iter().map(|past| (past.sid.to_string(), ended(past))).collect();
-        assert_eq!(told, [(lives.sid(), None), (ends.sid(), Some("logout".to_owned()))]);
-        assert!(past.iter().all(|past| past.user_agent.starts_with(LAPTOP.agent) && past.ip == Some(LAPTOP.ip.into())));
+    wait_for("the end is remembered", || remembered().iter().any(|past| past.ended.is_some()));
+    let past = remembered();
+    let told: Vec<_> = past.iter().map(|past| (past.sid.to_string(), cause(past))).collect();
+    assert_eq!(told, [(lives.sid(), None), (ends.sid(), Some("logout"))]);
+    assert!(past.iter().all(|past| past.user_agent.starts_with(LAPTOP.agent) && past.ip == Some(LAPTOP.ip.into())));
 
-        let settings = Settings { expired: Span::millis(1), revoked: Span::millis(1) };
-        let node = Retaining::new(users.clone(), users.clone(), users.clone(), settings);
-        while remembered().await.len() > 1 {
+    let settings = Settings { expired: Span::millis(1), revoked: Span::millis(1) };
+    let node = Retaining::new(users.clone(), users.clone(), users.clone(), settings);
+    wait_for("it is forgotten", || {
+        runtime.block_on(async {
             the_other_node_is_done(&database).await;
             node.tidy().await.unwrap();
-        }
-        assert_eq!(remembered().await[0].sid.to_string(), lives.sid(), "what lives is kept");
+        });
+        remembered().len() == 1
     });
+    assert_eq!(remembered()[0].sid.to_string(), lives.sid(), "what lives is kept");
     face.refresh(&lives.refresh).unwrap();
 }
 
-/// As an hour later.
+fn cause(past: &PastSession) -> Option<&str> {
+    past.ended.as_ref().map(|(_, cause)| cause.as_str())
+}
+
+/// As more than an hour later.
 async fn the_other_node_is_done(database: &Database) {
     query("UPDATE lease SET until = 0").run(database).await.unwrap();
 }

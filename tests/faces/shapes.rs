@@ -14,7 +14,7 @@ at_every_face!(
 
 // SEC-L11, SEC-D1
 fn requests_of_other_shapes_are_refused_and_do_nothing(at: At) {
-    let Scene { face, service } = at.start_limited(json!({"limits": {"auth": "1/min"}}));
+    let Scene { face, service: _running } = at.start_limited(json!({"limits": {"auth": "1/min"}}));
     for (what, answer) in face.misshapen() {
         eprintln!("{what}");
         refused(answer, "malformed_request");
@@ -22,12 +22,11 @@ fn requests_of_other_shapes_are_refused_and_do_nothing(at: At) {
     // Nobody was registered meanwhile, and the one attempt is there yet.
     face.register(SOMEBODY, PASSWORD).unwrap();
     refused(face.login(SOMEBODY, PASSWORD), "rate_limited");
-    assert_eq!(service.check("x.y.z"), 401);
 }
 
 // SEC-D1
 fn requests_that_are_too_large_are_refused_and_do_nothing(at: At) {
-    let Scene { face, .. } = at.start_limited(json!({"limits": {"auth": "1/min"}}));
+    let Scene { face, service: _running } = at.start_limited(json!({"limits": {"auth": "1/min"}}));
     for (what, answer) in face.oversized() {
         eprintln!("{what}");
         refused(answer, "too_large");
