@@ -7,15 +7,12 @@
 #[path = "faces/agreement.rs"]
 mod agreement;
 #[path = "graphql/asking.rs"]
-#[allow(dead_code, reason = "GraphQL's own tests use the rest")]
 mod asking;
 #[path = "grpc/bare.rs"]
-#[allow(dead_code, reason = "gRPC's own tests use the rest")]
 mod bare;
 #[path = "faces/changes.rs"]
 mod changes;
 #[path = "grpc/client.rs"]
-#[allow(dead_code, reason = "gRPC's own tests use the rest")]
 mod client;
 #[path = "faces/devices.rs"]
 mod devices;
@@ -28,6 +25,8 @@ mod grpc;
 #[path = "faces/guesses.rs"]
 mod guesses;
 mod harness;
+#[path = "faces/outage.rs"]
+mod outage;
 #[path = "faces/refresh.rs"]
 mod refresh;
 #[path = "faces/rest.rs"]
@@ -36,8 +35,7 @@ mod rest;
 mod retention;
 #[path = "faces/scene.rs"]
 mod scene;
-#[path = "accounts/service.rs"]
-#[allow(dead_code, reason = "REST's own tests use the rest")]
+#[path = "harness/service.rs"]
 mod service;
 #[path = "faces/sessions.rs"]
 mod sessions;

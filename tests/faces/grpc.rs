@@ -150,11 +150,13 @@ fn pair(tokens: Option<v1::Tokens>) -> Tokens {
 
 fn refusal(status: Status) -> Refusal {
     quotes_nothing(&format!("{status:?} {}", String::from_utf8_lossy(status.details())));
-    let reason = status.get_error_details().error_info().map(|info| info.reason.clone());
-    let reason = reason.unwrap_or_else(|| panic!("no ErrorInfo: {status:?}"));
+    let details = status.get_error_details();
+    let reason = &details.error_info().unwrap_or_else(|| panic!("no ErrorInfo: {status:?}")).reason;
     let code = reason.to_lowercase();
     let (http, grpc, _) = forms(&code);
-    let status = refused(Err::<(), _>(status), grpc, &reason);
+    let again = details.retry_info().and_then(|retry| retry.retry_delay);
+    assert_eq!(again.is_some_and(|wait| !wait.is_zero()), matches!(http, 429 | 503), "{status:?}");
+    let status = refused(Err::<(), _>(status), grpc, reason);
     let mut headers: Vec<_> = status.metadata().keys().map(|name| format!("{name:?}")).collect();
     headers.sort_unstable();
     Refusal { status: http, code: Some(code), detail: status.message().to_owned(), headers }
