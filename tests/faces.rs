@@ -8,6 +8,8 @@
 mod agreement;
 #[path = "graphql/asking.rs"]
 mod asking;
+#[path = "faces/audit.rs"]
+mod audit;
 #[path = "grpc/bare.rs"]
 mod bare;
 #[path = "faces/changes.rs"]

@@ -59,7 +59,8 @@ impl Face for Grpc {
     }
 
     fn logout(&self, refresh: &str) -> Answer<()> {
-        self.by(LAPTOP, |client| client.end(refresh)).map(drop)
+        let request = placed(v1::LogoutRequest {}, LAPTOP).bearer(refresh);
+        self.by(LAPTOP, |client| client.logout(request)).map(drop)
     }
 
     fn account(&self, access: Option<&str>) -> Answer<Account> {

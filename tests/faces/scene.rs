@@ -117,6 +117,14 @@ impl<'a> Admin<'a> {
         assert_eq!(self.service.ask("DELETE", &format!("/admin/users/{user}"), &self.access).status, 200);
     }
 
+    /// The events of a user, oldest first.
+    #[track_caller]
+    pub fn audit_tail(&self, user: &str) -> Vec<Value> {
+        let reply = self.service.get(&format!("/admin/audit?user={user}"), &self.access);
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.json()["events"].as_array().unwrap().iter().rev().cloned().collect()
+    }
+
     /// An account without password.
     #[track_caller]
     pub fn make(&self, email: &str) {
