@@ -24,15 +24,21 @@ macro_rules! at_every_face {
         }
     )+};
     ($($promise:ident),+ $(,)?) => {
-        mod rest { $crate::at_every_face!(@ Rest $($promise)+); }
-        mod grpc { $crate::at_every_face!(@ Grpc $($promise)+); }
-        mod graphql { $crate::at_every_face!(@ GraphQl $($promise)+); }
+        mod rest { $crate::at_every_face!(@face Rest $($promise)+); }
+        mod grpc { $crate::at_every_face!(@face Grpc $($promise)+); }
+        mod graphql { $crate::at_every_face!(@face GraphQl $($promise)+); }
     };
-    (@ $face:ident $($promise:ident)+) => {
+    // Users and token state know nothing of each other, so Redis is tried beside one of the databases.
+    (@face $face:ident $($promise:ident)+) => {
+        mod sqlite { $crate::at_every_face!(@store $face Sqlite $($promise)+); }
+        mod sqlite_and_redis { $crate::at_every_face!(@store $face SqliteAndRedis $($promise)+); }
+        mod postgres { $crate::at_every_face!(@store $face Postgres $($promise)+); }
+        mod mariadb { $crate::at_every_face!(@store $face MariaDb $($promise)+); }
+    };
+    (@store $face:ident $store:ident $($promise:ident)+) => {
         use $crate::scene::{At, Of};
         use $crate::service::Store;
-        $(fn $promise(store: Store) { super::$promise(At { face: Of::$face, store }); })+
-        $crate::on_every_store!($($promise),+);
+        $(#[test] fn $promise() { super::super::$promise(At { face: Of::$face, store: Store::$store }); })+
     };
 }
 
