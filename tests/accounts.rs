@@ -1,5 +1,5 @@
-//! Accounts as people and administrators meet them: the real binary, asked over REST, on every store that token state and users
-//! can be in. Each test is one behaviour; `on_every_store!` runs it on each.
+//! Accounts as people and administrators meet them over REST, beyond what `faces` shows of every face: the real binary, on every
+//! store that token state and users can be in. Each test is one behaviour; `on_every_store!` runs it on each.
 
 #![allow(clippy::unwrap_used)] // A test that fails may panic anywhere.
 
@@ -9,9 +9,9 @@ mod admin;
 mod coming_from;
 #[path = "accounts/commands.rs"]
 mod commands;
-#[path = "accounts/devices.rs"]
-mod devices;
 mod harness;
+#[path = "accounts/health.rs"]
+mod health;
 #[path = "accounts/limits.rs"]
 mod limits;
 #[path = "accounts/openapi.rs"]
@@ -22,7 +22,7 @@ mod outage;
 mod password;
 #[path = "accounts/retention.rs"]
 mod retention;
-#[path = "accounts/service.rs"]
+#[path = "harness/service.rs"]
 mod service;
 #[path = "accounts/sessions.rs"]
 mod sessions;

@@ -1,5 +1,4 @@
-//! Accounts over GraphQL, as clients of a NestJS service meet them: the real binary, on every store that token state and users can
-//! be in.
+//! Accounts over GraphQL, as clients of a NestJS service meet them, beyond what `faces` shows of every face: the real binary.
 
 #![allow(clippy::unwrap_used)] // A test that fails may panic anywhere.
 
@@ -14,7 +13,7 @@ mod library;
 mod over_http;
 #[path = "graphql/refresh.rs"]
 mod refresh;
-#[path = "accounts/service.rs"]
+#[path = "harness/service.rs"]
 mod service;
 #[path = "graphql/sign_in.rs"]
 mod sign_in;

@@ -22,6 +22,5 @@ mod requests;
 mod revocation;
 #[path = "oauth2/server.rs"]
 mod server;
-#[allow(dead_code, reason = "shared with the tests of accounts, which use all of it")]
-#[path = "accounts/service.rs"]
+#[path = "harness/service.rs"]
 mod service;

@@ -1,34 +1,11 @@
-//! How often one may try, and what a flood of guesses gets.
+//! How often one may ask for what, and how that is told. What a flood of guesses gets is in `faces`.
 
 use serde_json::json;
 
-use crate::harness::http::Request;
 use crate::on_every_store;
-use crate::service::{PASSWORD, Service, Store, Tokens, at_once, login, refused};
+use crate::service::{Service, Store, refused};
 
-on_every_store!(
-    of_two_hundred_parallel_guesses_no_more_than_the_limit_are_looked_at,
-    a_limit_says_when_to_come_again,
-    strangers_lock_nobody_out_of_a_device_that_is_known,
-    each_endpoint_has_its_own_limit,
-);
-
-// SEC-B1, SEC-B5
-fn of_two_hundred_parallel_guesses_no_more_than_the_limit_are_looked_at(store: Store) {
-    let service = Service::start_limited(store, json!({}));
-    // From addresses of their own, so that it is the account's limit that holds.
-    let from = |at: usize| format!("198.51.100.{}", at % 200 + 1);
-    let register = Request::post("/auth/register", &json!({"email": "alice@example.com", "password": PASSWORD}));
-    assert_eq!(service.send(&register.header("X-Forwarded-For", "203.0.113.1")).status, 201);
-    let statuses = at_once(200, |at| {
-        let guess = login("alice@example.com", &format!("wrong-hole-{at}")).header("X-Forwarded-For", &from(at));
-        service.send(&guess).status
-    });
-    // What an overloaded database had no answer for, 503, was not looked at.
-    let looked_at = statuses.iter().filter(|status| **status == 401).count();
-    assert!((1..=5).contains(&looked_at), "{looked_at} were looked at");
-    assert!(statuses.iter().all(|status| [401, 429, 503].contains(status)), "{statuses:?}");
-}
+on_every_store!(a_limit_says_when_to_come_again, each_endpoint_has_its_own_limit,);
 
 // SEC-B5
 fn a_limit_says_when_to_come_again(store: Store) {
@@ -48,28 +25,6 @@ fn a_limit_says_when_to_come_again(store: Store) {
     let statuses: Vec<_> = (0..40).map(|at| tried(&format!("user{at}@example.com")).status).collect();
     assert!(statuses[..10].iter().all(|status| *status == 401), "{statuses:?}");
     assert!(statuses.contains(&429), "one address may try ten times as often: {statuses:?}");
-}
-
-// SEC-B3
-fn strangers_lock_nobody_out_of_a_device_that_is_known(store: Store) {
-    let limits = json!({"auth": "60/min", "lockout": {"after": 3, "for": "15m"}});
-    let service = Service::start_limited(store, json!({"limits": limits}));
-    service.register("alice@example.com");
-    let alice = service.login("alice@example.com");
-    assert_eq!(service.ask("POST", "/auth/logout", &alice.access).status, 200);
-    for _ in 0..4 {
-        refused(&service.try_login("alice@example.com", "wrong-hole-7"), 401, "invalid_credentials");
-    }
-    refused(&service.try_login("alice@example.com", PASSWORD), 401, "invalid_credentials");
-    for known in [&alice.access, &alice.refresh] {
-        Tokens::of(&service.send(&login("alice@example.com", PASSWORD).bearer(known)));
-    }
-    service.register("mallory@example.com");
-    let mallory = service.login("mallory@example.com");
-    for other in [mallory.access.as_str(), &mallory.refresh, "dwr_forged", "x.y.z"] {
-        let reply = service.send(&login("alice@example.com", PASSWORD).bearer(other));
-        refused(&reply, 401, "invalid_credentials");
-    }
 }
 
 fn each_endpoint_has_its_own_limit(store: Store) {

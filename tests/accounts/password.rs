@@ -1,30 +1,13 @@
-//! Changing one's password.
+//! Changing one's password. What becomes of the other sessions is in `faces`.
 
 use serde_json::json;
 
 use crate::on_every_store;
-use crate::service::{PASSWORD, Service, Store, Tokens, refused};
+use crate::service::{PASSWORD, Service, Store, refused};
 
 const NEW: &str = "looking-glass-8";
 
-on_every_store!(a_new_password_ends_the_other_sessions, the_present_password_is_asked_for);
-
-// SEC-L9
-fn a_new_password_ends_the_other_sessions(store: Store) {
-    let service = Service::start(store);
-    service.register("alice@example.com");
-    let (this, other) = (service.login("alice@example.com"), service.login("alice@example.com"));
-    let body = json!({"current_password": PASSWORD, "new_password": NEW});
-    assert_eq!(service.put("/auth/password", &body, &this.access).status, 200);
-    assert_eq!((service.check(&this.access), service.check(&other.access)), (200, 401));
-    refused(&service.refresh(&other.refresh), 401, "invalid_token");
-    Tokens::of(&service.refresh(&this.refresh));
-    refused(&service.try_login("alice@example.com", PASSWORD), 401, "invalid_credentials");
-    let third = Tokens::of(&service.try_login("alice@example.com", NEW));
-    let keep = json!({"current_password": NEW, "new_password": PASSWORD, "keep_other_sessions": true});
-    assert_eq!(service.put("/auth/password", &keep, &this.access).status, 200);
-    assert_eq!(service.check(&third.access), 200);
-}
+on_every_store!(the_present_password_is_asked_for);
 
 // SEC-L9
 fn the_present_password_is_asked_for(store: Store) {

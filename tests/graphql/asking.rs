@@ -1,5 +1,7 @@
 //! A client of `/graphql`.
 
+#![allow(dead_code, reason = "shared by test binaries, each of which uses its part")]
+
 use serde_json::{Value, json};
 
 use crate::harness::http::{Reply, Request};

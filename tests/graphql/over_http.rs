@@ -49,8 +49,6 @@ fn only_one_operation_as_json_is_taken() {
 #[test]
 fn a_large_body_is_refused_unread() {
     let service = Service::start(Store::Sqlite);
-    let large = json!({"query": ME, "variables": {"x": "x".repeat(17000)}}).to_string();
-    not_executed(&service.send(&raw(Some("application/json"), large)), 413, "PAYLOAD_TOO_LARGE");
     let many =
         |count: usize| service.send(&raw(Some("application/json"), format!("{{\"query\":\"{}", "[".repeat(count))));
     assert_eq!((many(1).status, many(100_000).status), (400, 413));

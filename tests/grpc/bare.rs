@@ -1,6 +1,6 @@
 //! gRPC calls by hand, byte for byte, over HTTP/2.
 
-#![allow(unreachable_pub, reason = "a module of a test binary")]
+#![allow(dead_code, unreachable_pub, reason = "shared by test binaries, each of which uses its part")]
 
 use std::net::SocketAddr;
 

@@ -1,6 +1,6 @@
 //! One gRPC client: a connection, and the calls over it, each waited for.
 
-#![allow(unreachable_pub, reason = "a module of a test binary")]
+#![allow(dead_code, unreachable_pub, reason = "shared by test binaries, each of which uses its part")]
 
 use std::net::SocketAddr;
 

@@ -1,33 +1,13 @@
-//! What the face says when the store is away, and how it ends with the process.
-
-use std::time::Duration;
+//! How the face ends with the process.
 
 use doorward::grpc::v1;
 use serde_json::json;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-use tonic_types::StatusExt;
 
 use crate::client::{Client, With, ask, refused};
 use crate::service::{Service, Store};
-
-// SEC-F1, SEC-S4
-#[test]
-fn an_outage_is_unavailable_and_no_token_is_lost_by_it() {
-    let service = Service::start_with(Store::SqliteAndRedis, json!({"auth": {"refresh_grace": "60s"}}));
-    let client = Client::of(&service);
-    let tokens = client.account("alice@example.com");
-    let redis = service.redis.as_ref().unwrap();
-    redis.freeze();
-    let refusal = refused(client.renew(&tokens.refresh_token), Code::Unavailable, "UNAVAILABLE");
-    let wait = refusal.get_error_details().retry_info().unwrap().retry_delay;
-    assert_eq!(wait, Some(Duration::from_secs(1)));
-    refused(client.end(&tokens.access_token), Code::Unavailable, "UNAVAILABLE");
-    redis.thaw();
-    service.doorward.process.eventually("it answers again", || client.renew(&tokens.refresh_token).is_ok());
-    client.end(&tokens.refresh_token).unwrap();
-}
 
 // SEC-N1, SEC-N2
 #[test]

@@ -39,6 +39,11 @@ fn a_token_is_told_of_to_who_bears_it() {
     let lives = told.expires_at.unwrap().seconds - told.issued_at.unwrap().seconds;
     assert_eq!(lives, tokens.expires_in.unwrap().seconds);
     assert!(told.authenticated_at.unwrap().seconds <= told.issued_at.unwrap().seconds);
+    let root = service.administrator().access;
+    assert_eq!(
+        (own(&client, &root).unwrap().roles, client.profile(&root).unwrap().roles),
+        (vec!["admin".into()], vec!["admin".into()])
+    );
     client.end(&tokens.access_token).unwrap();
     for dead in [tokens.access_token.as_str(), &tokens.refresh_token, "x.y.z"] {
         refused(own(&client, dead), Code::Unauthenticated, "INVALID_TOKEN");

@@ -1,6 +1,6 @@
-//! A running service with accounts, and its clients.
+//! A running service with accounts on a store of the test's choosing, and REST's client.
 
-#![allow(unreachable_pub, reason = "a module of a test binary")]
+#![allow(dead_code, unreachable_pub, reason = "shared by test binaries, each of which uses its part")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -100,6 +100,13 @@ impl Service {
         self.doorward.public
     }
 
+    /// Where users are.
+    pub fn users_url(&self) -> String {
+        let config = std::fs::read_to_string(self.doorward.folder().join("doorward.yaml")).unwrap();
+        let config: Value = serde_json::from_str(&config).unwrap();
+        config["users"]["url"].as_str().unwrap().to_owned()
+    }
+
     pub fn send(&self, request: &Request) -> Reply {
         request.send(self.public())
     }
@@ -171,14 +178,6 @@ impl Service {
         let reply = self.post("/admin/first", &body);
         assert_eq!(reply.status, 201, "{reply:?}");
         self.login("root@example.com")
-    }
-
-    /// The ids of the account's live sessions, oldest first.
-    pub fn sessions(&self, access: &str) -> Vec<String> {
-        let reply = self.get("/auth/sessions", access);
-        assert_eq!(reply.status, 200, "{reply:?}");
-        let sessions = reply.json()["sessions"].as_array().unwrap().clone();
-        sessions.iter().map(|session| session["id"].as_str().unwrap().to_owned()).collect()
     }
 }
 
