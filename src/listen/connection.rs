@@ -1,4 +1,4 @@
-//! One accepted connection: HTTP/1 or HTTP/2, told apart by its first bytes, until it ends or is ended.
+//! One accepted connection, until it ends or is ended.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -9,22 +9,19 @@ use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
 
 use crate::listen::drain::Drain;
 use crate::listen::limits::{Limits, OverLimits};
 use crate::listen::order::{Ear, Order};
+use crate::listen::protocol::{BoxError, Protocols};
 use crate::listen::pulse::{Pulse, Tracked};
 use crate::listen::socket::{Socket, Watched};
-
-pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What all connections of one listener share.
 #[derive(Debug)]
 pub(super) struct House {
     pub(super) limits: Limits,
-    pub(super) protocols: Builder<TokioExecutor>,
+    pub(super) protocols: Protocols,
     pub(super) drain: Drain,
 }
 
@@ -39,12 +36,26 @@ impl House {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let io = TokioIo::new(Watched::new(socket, Arc::clone(&pulse), &self.limits));
+        let mut socket = Watched::new(socket, Arc::clone(&pulse), &self.limits);
+        let mut orders = Ear::to(&pulse.orders);
+        let spoken = poll_fn(|cx| match orders.hear(cx) {
+            Order::GoOn => socket.poll_protocol(cx).map(Some),
+            // It has asked for nothing yet.
+            Order::Finish | Order::Cut => Poll::Ready(None),
+        });
+        let protocol = match spoken.await {
+            Some(Ok(protocol)) => protocol,
+            Some(Err(error)) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "connection ended early");
+                return;
+            }
+            None => return,
+        };
         let (beats, house) = (Arc::clone(&pulse), Arc::clone(&self));
         let service = service_fn(move |mut request: Request<Incoming>| {
             let in_flight = beats.begin();
             let move_on = house.drain.is_leaving() && request.version() < Version::HTTP_2;
-            let fits = house.limits.grant(request.version(), request.headers());
+            let fits = house.limits.grant(request.uri(), request.headers());
             if !fits {
                 request.extensions_mut().insert(OverLimits);
             }
@@ -59,9 +70,7 @@ impl House {
             }
         });
 
-        // In a box, since each future on the way here would hold it twice: 1.6 KB that are not in use.
-        let mut connection = Box::pin(self.protocols.serve_connection(io, service));
-        let mut orders = Ear::to(&pulse.orders);
+        let mut talk = self.protocols.talk(protocol, socket, service);
         let mut finishing = false;
         let ended = poll_fn(|cx| {
             match orders.hear(cx) {
@@ -69,15 +78,15 @@ impl House {
                 Order::Finish if finishing => {}
                 Order::Finish => {
                     finishing = true;
-                    connection.as_mut().graceful_shutdown();
+                    talk.finish();
                     pulse.close();
                 }
                 Order::Cut => return Poll::Ready(Ok(())),
             }
-            connection.as_mut().poll(cx)
+            talk.poll(cx)
         });
         if let Err(error) = ended.await {
-            tracing::debug!(error = &*error as &dyn std::error::Error, "connection ended early");
+            tracing::debug!(error = &error as &dyn std::error::Error, "connection ended early");
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Version};
+use http::{HeaderMap, Uri};
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 
 use crate::listen::peer::TrustedProxies;
+use crate::listen::protocol::Protocols;
 
 /// One listener's limits. Begin with [`Limits::check`] or [`Limits::public`].
 #[derive(Clone, Debug)]
@@ -89,11 +90,12 @@ impl Limits {
         Self { head_bytes: 16 << 10, streams: 16, window: 64 << 10, connections: 256, denies: false, ..Self::check() }
     }
 
-    /// Whether a head that was parsed is as small as it must be. HTTP/1's bytes are bounded by the buffer.
-    pub(super) fn grant(&self, version: Version, headers: &HeaderMap) -> bool {
-        // As HTTP/2 counts (RFC 9113 section 6.5.2).
-        let bytes = || headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum::<usize>();
-        headers.len() <= self.head_fields && (version < Version::HTTP_2 || bytes() <= self.head_bytes)
+    /// Whether a head that was parsed is as small as it must be: counted as HTTP/2 does it (RFC 9113 section 6.5.2). HTTP/1's was
+    /// bounded by hyper's buffer before, which may grow to twice its limit.
+    pub(super) fn grant(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+        let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+        headers.len() <= self.head_fields && path + bytes <= self.head_bytes
     }
 
     /// How much may come on one connection between two requests. Bodies are bounded by the windows; beyond twice those
@@ -102,18 +104,17 @@ impl Limits {
         2 * 4 * u64::from(self.window)
     }
 
-    pub(super) fn protocols(&self) -> Builder<TokioExecutor> {
+    pub(super) fn protocols(&self) -> Protocols {
         // What is over this h2 itself answers, with 431: where we deny, what is over the limit must first come to us.
         let most = if self.denies { 2 * self.head_bytes } else { self.head_bytes };
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder
-            .http1()
+        let mut http1 = http1::Builder::new();
+        http1
             // The pulse judges time: hyper's header time-out would also end idle connections.
             .header_read_timeout(None)
             // A head that does not fit the buffer is too large; hyper allows no smaller buffer.
             .max_buf_size(self.head_bytes.max(8192));
-        builder
-            .http2()
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(10))
@@ -125,6 +126,6 @@ impl Limits {
             // Streams opened and reset at once (CVE-2023-44487): a proxy that gives up on all its checks stays below.
             .max_pending_accept_reset_streams(self.streams as usize / 4)
             .max_local_error_reset_streams(64);
-        builder
+        Protocols { http1, http2 }
     }
 }

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod networks;
 mod order;
 pub mod peer;
+mod protocol;
 mod pulse;
 pub mod routed;
 pub mod serve;

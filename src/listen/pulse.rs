@@ -16,10 +16,17 @@ use crate::listen::limits::Limits;
 use crate::listen::order::{Order, Orders};
 
 /// The HTTP/2 preface (RFC 9113 section 3.4), all of it: hyper waits for its end, and so a client may be slow in it.
-const H2_OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const H2_OPENING: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// `opening` beyond the number of bytes that matched so far.
 const HTTP_1: u8 = u8::MAX;
 const HTTP_2: u8 = H2_OPENING.len() as u8;
+
+/// What a client speaks, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
 
 /// What a byte counts while no HTTP/2 request is in flight: then no body is due, so it is of a frame, each of which costs us
 /// more than its few bytes. There is room for the body of a request that was answered before it came.
@@ -115,6 +122,15 @@ impl Pulse {
         let unasked = self.unasked.load(Ordering::Relaxed) + weight * bytes.len() as u64;
         self.unasked.store(unasked, Ordering::Relaxed);
         unasked
+    }
+
+    /// `None` while too little came to tell.
+    pub(super) fn protocol(&self) -> Option<Protocol> {
+        match self.opening.load(Ordering::Relaxed) {
+            HTTP_1 => Some(Protocol::Http1),
+            HTTP_2 => Some(Protocol::Http2),
+            _ => None,
+        }
     }
 
     pub(super) fn wrote(&self, stalled: bool) {

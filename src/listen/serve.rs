@@ -13,13 +13,14 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::listen::address::Listener;
-use crate::listen::connection::{BoxError, House};
+use crate::listen::connection::House;
 use crate::listen::cores::Cores;
 use crate::listen::crowd::Crowd;
 use crate::listen::drain::Drain;
 use crate::listen::limits::Limits;
 use crate::listen::order::Order;
 use crate::listen::peer::Peer;
+use crate::listen::protocol::BoxError;
 use crate::listen::watch::Watch;
 
 /// After a failed `accept` (out of file descriptors, of memory): without a pause the loop would spin until it passes.

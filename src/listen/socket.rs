@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::listen::limits::Limits;
-use crate::listen::pulse::Pulse;
+use crate::listen::pulse::{H2_OPENING, Protocol, Pulse};
 
 /// How hyper's own answers to a head it cannot take begin, and how a denial does. The reason phrase behind says nothing
 /// to anyone (RFC 9112 section 4).
@@ -58,6 +58,12 @@ impl Moving {
     }
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct First {
+    bytes: [u8; H2_OPENING.len()],
+    length: usize,
+}
+
 /// A socket whose connection is watched.
 #[derive(Debug)]
 pub(super) struct Watched {
@@ -67,13 +73,22 @@ pub(super) struct Watched {
     unasked: u64,
     /// [`Limits::denies`]. No service behind such a listener has an answer of [`REFUSED`].
     denies: bool,
+    /// What was read to see which protocol is spoken, as long as nobody has taken it.
+    first: First,
     /// Bytes thrown away since our side was closed; `None` while it is open.
     discarded: Option<usize>,
 }
 
 impl Watched {
     pub(super) fn new(socket: Socket, pulse: Arc<Pulse>, limits: &Limits) -> Self {
-        Self { socket, pulse, unasked: limits.unasked(), denies: limits.denies, discarded: None }
+        Self {
+            socket,
+            pulse,
+            unasked: limits.unasked(),
+            denies: limits.denies,
+            first: First::default(),
+            discarded: None,
+        }
     }
 
     /// hyper refuses without asking anyone; only here can its answer still become a denial (SEC-P12). The same number of
@@ -92,12 +107,49 @@ macro_rules! on_socket {
     };
 }
 
-impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+impl Watched {
+    /// Reads until it is plain which protocol the client speaks. A client that leaves before spoke HTTP/1.
+    pub(super) fn poll_protocol(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Protocol>> {
+        loop {
+            if let Some(protocol) = self.pulse.protocol() {
+                return Poll::Ready(Ok(protocol));
+            }
+            let First { mut bytes, length } = self.first;
+            let mut buf = ReadBuf::new(&mut bytes[length..]);
+            ready!(self.poll_socket(cx, &mut buf))?;
+            let read = buf.filled().len();
+            if read == 0 {
+                return Poll::Ready(Ok(Protocol::Http1));
+            }
+            self.first = First { bytes, length: length + read };
+        }
+    }
+
+    fn poll_socket(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(on_socket!(self.as_mut(), stream => Pin::new(stream).poll_read(cx, buf)))?;
+        ready!(on_socket!(Pin::new(&mut *self), stream => Pin::new(stream).poll_read(cx, buf)))?;
         if self.pulse.read(&buf.filled()[before..]) > self.unasked {
             return Poll::Ready(Err(io::Error::other("far too much came that asks for nothing")));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.first.length == 0 {
+            return self.poll_socket(cx, buf);
+        }
+        // With whatever else has come by now: alone, they would make hyper take a larger buffer for the rest.
+        let First { bytes, length } = self.first;
+        let fits = length.min(buf.remaining());
+        buf.put_slice(&bytes[..fits]);
+        self.first.bytes.copy_within(fits..length, 0);
+        self.first.length -= fits;
+        if buf.remaining() > 0
+            && let Poll::Ready(Err(error)) = self.poll_socket(cx, buf)
+        {
+            return Poll::Ready(Err(error));
         }
         Poll::Ready(Ok(()))
     }

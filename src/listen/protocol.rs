@@ -1,0 +1,84 @@
+//! HTTP/1 or HTTP/2 on one port: told apart by a connection's first bytes (RFC 9113 section 3.4), then spoken by hyper.
+//!
+//! hyper-util's `auto` tells them apart too, but hands those few bytes to hyper alone: with them in its buffer, hyper takes one of
+//! twice the size for the rest, and each connection held 6 KiB more than one of bare hyper. Here they come with what
+//! follows them (`socket`).
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+use crate::listen::pulse::Protocol;
+use crate::listen::socket::Watched;
+
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How a listener speaks either.
+#[derive(Debug)]
+pub(super) struct Protocols {
+    pub(super) http1: http1::Builder,
+    pub(super) http2: http2::Builder<TokioExecutor>,
+}
+
+/// One connection under way. In a box, since each future around it would hold it twice.
+pub(super) enum Talk<S, B>
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    Http1(Pin<Box<http1::Connection<TokioIo<Watched>, S>>>),
+    Http2(Pin<Box<http2::Connection<TokioIo<Watched>, S, TokioExecutor>>>),
+}
+
+impl Protocols {
+    pub(super) fn talk<S, B>(&self, protocol: Protocol, socket: Watched, service: S) -> Talk<S, B>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>>,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let io = TokioIo::new(socket);
+        match protocol {
+            Protocol::Http1 => Talk::Http1(Box::pin(self.http1.serve_connection(io, service))),
+            Protocol::Http2 => Talk::Http2(Box::pin(self.http2.serve_connection(io, service))),
+        }
+    }
+}
+
+impl<S, B> Talk<S, B>
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        match self {
+            Self::Http1(connection) => connection.as_mut().poll(cx),
+            Self::Http2(connection) => connection.as_mut().poll(cx),
+        }
+    }
+
+    /// What is in flight is answered, the client is told.
+    pub(super) fn finish(&mut self) {
+        match self {
+            Self::Http1(connection) => connection.as_mut().graceful_shutdown(),
+            Self::Http2(connection) => connection.as_mut().graceful_shutdown(),
+        }
+    }
+}
