@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::accounts::AccountError;
 use crate::accounts::admin::MOST_LISTED;
+use crate::clock::Millis;
 use crate::users::audit_tail::AuditLine;
 use crate::users::{Page, UserId};
 use crate::web::Desk;
@@ -109,6 +110,14 @@ pub(super) struct UserList {
 pub(super) struct EventList {
     /// The newest first.
     events: Vec<EventView>,
+}
+
+/// How everyone's sessions ended.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Everyone {
+    /// Sessions opened before this moment are over. Of two within one second, too, the store knows which came first.
+    #[schema(format = DateTime)]
+    not_before: String,
 }
 
 /// One audit event.
@@ -303,6 +312,20 @@ pub(super) async fn end_session(
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     admin.end_session(&id).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&json!({})))
+}
+
+/// Ends everyone's sessions, the caller's too, and refuses every token issued until now. What is opened after it lives.
+#[utoipa::path(post, path = "/admin/logout-everyone", tag = "admin", security(("bearer" = [])), responses(
+    (status = 200, body = Everyone),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn end_everyone(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let mark = admin.end_everyone().await.map_err(|error| Problem::account(&error))?;
+    Ok(unstored(&Everyone { not_before: moment(Millis(mark.0)) }))
 }
 
 /// The last audit events that concern accounts, the newest first.

@@ -46,6 +46,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(admin::set_disabled))
         .routes(routes!(admin::sessions, admin::end_sessions))
         .routes(routes!(admin::end_session))
+        .routes(routes!(admin::end_everyone))
         .routes(routes!(admin::audit))
         .split_for_parts();
     let accounts = accounts.route("/openapi.json", get(async move || openapi::serve(&description)));
