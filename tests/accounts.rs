@@ -9,6 +9,8 @@ mod admin;
 mod coming_from;
 #[path = "accounts/commands.rs"]
 mod commands;
+#[path = "accounts/everyone.rs"]
+mod everyone;
 mod harness;
 #[path = "accounts/health.rs"]
 mod health;

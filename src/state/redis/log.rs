@@ -287,7 +287,14 @@ mod tests {
     }
 
     fn sight() -> Sight {
-        Sight { began: "a:1".into(), server: "r.s".into(), newest: EntryId(7, 2), anchored: true, length: 2, mark: Mark(0) }
+        Sight {
+            began: "a:1".into(),
+            server: "r.s".into(),
+            newest: EntryId(7, 2),
+            anchored: true,
+            length: 2,
+            mark: Mark(0),
+        }
     }
 
     #[test]

@@ -34,9 +34,7 @@ pub(super) async fn standing(link: &Link, clock: &dyn Clock, question: &Question
             // A live session whose epoch is missing means that the store has lost something: then nothing is believed.
             // An epoch or mark above the store's was handed out before a failover lost its last rise; the session decides.
             Ok(match (u64::try_from(left), today) {
-                (Ok(left), Some(today))
-                    if left > 0 && epoch.subject >= today && epoch.mark >= mark.0 && !denied =>
-                {
+                (Ok(left), Some(today)) if left > 0 && epoch.subject >= today && epoch.mark >= mark.0 && !denied => {
                     Standing::Live { idle_left: Some(Duration::from_millis(left)), ends: None }
                 }
                 _ => Standing::Dead,
@@ -157,7 +155,8 @@ fn mark_of(value: &Value) -> Result<Mark, StateError> {
 
 /// The mark as it stands.
 pub(super) async fn mark(link: &Link) -> Result<Mark, StateError> {
-    let values = link.run(LOOKUP_BUDGET, |wire| async move { wire.mark_and_values(vec![BEGAN.to_owned()]).await }).await?;
+    let values =
+        link.run(LOOKUP_BUDGET, |wire| async move { wire.mark_and_values(vec![BEGAN.to_owned()]).await }).await?;
     mark_of(&Reply::new(values)?.next()?)
 }
 

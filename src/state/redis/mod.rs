@@ -37,8 +37,8 @@ use self::steps::deadline;
 use self::store_time::StoreTime;
 use super::observe::{Observer, Op};
 use super::{
-    AtLimit, Cause, Entry, LogBatch, Lookups, Mark, NewSession, Opened, Position, Question, Rotation, Session, SessionRules,
-    Sessions, Settings, Standing, StateError, StoreHealth, Written,
+    AtLimit, Cause, Entry, LogBatch, Lookups, Mark, NewSession, Opened, Position, Question, Rotation, Session,
+    SessionRules, Sessions, Settings, Standing, StateError, StoreHealth, Written,
 };
 use crate::clock::{Clock, Millis, Timestamp};
 use crate::metrics::Metrics;

@@ -75,6 +75,9 @@ impl RedisState {
             };
             let news = self.vigil_log.news(last, wait).await?;
             let more_may_come = !news.is_empty();
+            let marks =
+                news.iter().filter_map(|(_, entry)| if let Entry::Everyone(mark) = entry { Some(*mark) } else { None });
+            vigil.mark = marks.fold(vigil.mark, Mark::max);
             vigil.unproven.extend(news);
             if more_may_come && vigil.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
                 return Ok(());

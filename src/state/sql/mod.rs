@@ -25,8 +25,8 @@ use turns::Turns;
 
 use super::observe::{Observer, Op};
 use super::{
-    Cause, Entry, LogBatch, Lookups, Mark, NewSession, Opened, Position, Question, Rotation, Session, SessionRules, Sessions,
-    Standing, StateError, StoreHealth, Written,
+    Cause, Entry, LogBatch, Lookups, Mark, NewSession, Opened, Position, Question, Rotation, Session, SessionRules,
+    Sessions, Standing, StateError, StoreHealth, Written,
 };
 use crate::clock::{Clock, Millis, SystemClock, Timestamp};
 use crate::database::{self, Database, DatabaseError, Engine};
