@@ -5,6 +5,8 @@
 
 #[path = "accounts/admin.rs"]
 mod admin;
+#[path = "accounts/advice.rs"]
+mod advice;
 #[path = "accounts/coming_from.rs"]
 mod coming_from;
 #[path = "accounts/commands.rs"]
@@ -16,6 +18,8 @@ mod harness;
 mod health;
 #[path = "accounts/limits.rs"]
 mod limits;
+#[path = "accounts/locks.rs"]
+mod locks;
 #[path = "accounts/openapi.rs"]
 mod openapi;
 #[path = "accounts/outage.rs"]

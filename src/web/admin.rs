@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::accounts::AccountError;
 use crate::accounts::admin::MOST_LISTED;
+use crate::accounts::lock::Lock;
 use crate::clock::Millis;
 use crate::users::audit_tail::AuditLine;
 use crate::users::{Page, UserId};
@@ -110,6 +111,26 @@ pub(super) struct UserList {
 pub(super) struct EventList {
     /// The newest first.
     events: Vec<EventView>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Locks {
+    locks: Vec<LockView>,
+}
+
+/// No password is looked at until then.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LockView {
+    /// The session whose device guessed wrong; null for strangers, who are counted together.
+    session: Option<String>,
+    #[schema(format = DateTime)]
+    until: String,
+}
+
+impl LockView {
+    fn of(lock: &Lock) -> Self {
+        Self { session: lock.device.map(|sid| sid.to_string()), until: moment(lock.until) }
+    }
 }
 
 /// How everyone's sessions ended.
@@ -294,6 +315,42 @@ pub(super) async fn end_sessions(
     let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
     let ended = admin.end_all_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&Ended { ended }))
+}
+
+/// What too many wrong passwords have locked: nothing, strangers' attempts, or those of a device that is signed in.
+#[utoipa::path(get, path = "/admin/users/{id}/lock", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), responses(
+    (status = 200, body = Locks),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn locks(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let locks = admin.locks_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
+    Ok(unstored(&Locks { locks: locks.iter().map(LockView::of).collect() }))
+}
+
+/// Lets the account be signed in to at once, as if no password had been wrong.
+#[utoipa::path(delete, path = "/admin/users/{id}/lock", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), responses(
+    (status = 200, description = "Nothing is locked."),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn unlock(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    admin.unlock(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
+    Ok(unstored(&json!({})))
 }
 
 /// Ends one session of anybody.

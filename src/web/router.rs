@@ -45,6 +45,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(admin::set_roles))
         .routes(routes!(admin::set_disabled))
         .routes(routes!(admin::sessions, admin::end_sessions))
+        .routes(routes!(admin::locks, admin::unlock))
         .routes(routes!(admin::end_session))
         .routes(routes!(admin::end_everyone))
         .routes(routes!(admin::audit))

@@ -29,10 +29,14 @@ fn the_description_names_every_endpoint_and_the_page_is_for_dev_only() {
 #[test]
 fn schemathesis_finds_no_answer_that_the_description_does_not_allow() {
     let program = need!("schemathesis");
-    let service = Service::start_with(Store::Sqlite, json!({"auth": {"passwords": {"concurrency": 4}, "max_sessions_per_user": 0}}));
+    let service = Service::start_with(
+        Store::Sqlite,
+        json!({"auth": {"passwords": {"concurrency": 4}, "max_sessions_per_user": 0}}),
+    );
     service.administrator();
     // Where a body is wrong in other ways too, its size may be what is told.
-    let settings = "[auth]\nauto-signup = false\n[checks.negative_data_rejection]\nexpected-statuses = [\"4xx\", \"5xx\"]\n";
+    let settings =
+        "[auth]\nauto-signup = false\n[checks.negative_data_rejection]\nexpected-statuses = [\"4xx\", \"5xx\"]\n";
     std::fs::write(service.doorward.folder().join("schemathesis.toml"), settings).unwrap();
     let run = Command::new(program)
         .arg("run")
