@@ -11,6 +11,8 @@ mod advice;
 mod coming_from;
 #[path = "accounts/commands.rs"]
 mod commands;
+#[path = "accounts/doctor.rs"]
+mod doctor;
 #[path = "accounts/everyone.rs"]
 mod everyone;
 mod harness;

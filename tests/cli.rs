@@ -240,6 +240,14 @@ fn all_sessions_of_a_subject_or_of_everyone_end() {
 }
 
 #[test]
+fn no_user_is_minted_a_token_whose_subject_means_an_oauth_client() {
+    let home = Home::prepared();
+    let done = home.run(&["token", "mint", "--user", "client:billing"]);
+    assert!(done.code == 1 && done.err.contains("/oauth2/token"), "{}", done.err);
+    home.run(&["token", "mint", "--user", "clients"]).ok();
+}
+
+#[test]
 fn a_token_of_another_issuer_is_minted_and_verified_by_its_jwks_file() {
     let foreign = Home::prepared();
     let home = Home::with(

@@ -16,7 +16,7 @@ fn while_the_store_is_away_rest_and_graphql_say_when_to_try_again() {
     let sign_in =
         format!("mutation {{ login(email: \"alice@example.com\", password: \"{PASSWORD}\") {{ errors {{ path }} }} }}");
     for (request, status) in
-        [(login("alice@example.com", PASSWORD), 503), (graphql(&sign_in), 200), (graphql("mutation { refresh }"), 200)]
+        [(login("alice@example.com", PASSWORD), 503), (graphql(&sign_in), 200), (graphql("mutation { logout }"), 200)]
     {
         let reply = service.send(&request);
         assert_eq!((reply.status, reply.header("retry-after")), (status, Some("1")), "{reply:?}");
