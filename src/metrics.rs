@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::metrics::by_thread::{Counters, Histograms};
@@ -22,6 +23,7 @@ pub struct Metrics {
     pub login_attempts: IntCounterVec,
     pub refresh: IntCounterVec,
     pub sessions_revoked: IntCounterVec,
+    pub everyone_revoked: IntCounter,
     pub rate_limited: IntCounterVec,
     pub key_info: GaugeVec,
     pub store_clock_skew: Gauge,
@@ -47,6 +49,11 @@ impl Metrics {
         let histogram = |name: &str, help: &str, labels: &[&str], buckets: &[f64]| {
             let opts = HistogramOpts::new(format!("doorward_{name}"), help).buckets(buckets.to_vec());
             let made = HistogramVec::new(opts, labels)?;
+            registry.register(Box::new(made.clone()))?;
+            prometheus::Result::Ok(made)
+        };
+        let plain_counter = |name: &str, help: &str| {
+            let made = IntCounter::new(format!("doorward_{name}"), help)?;
             registry.register(Box::new(made.clone()))?;
             prometheus::Result::Ok(made)
         };
@@ -97,6 +104,10 @@ impl Metrics {
                 "sessions_revoked_total",
                 "Sessions ended before their time, by cause.",
                 &["cause"],
+            )?,
+            everyone_revoked: plain_counter(
+                "everyone_revoked_total",
+                "Times that everyone's sessions were ended at once; they are not counted one by one.",
             )?,
             rate_limited: counter("rate_limited_total", "Requests refused by a limit.", &["limit"])?,
             key_info: labelled("key_info", "Always 1; our signing keys and their states.", &["kid", "state"])?,

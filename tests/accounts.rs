@@ -5,15 +5,23 @@
 
 #[path = "accounts/admin.rs"]
 mod admin;
+#[path = "accounts/advice.rs"]
+mod advice;
 #[path = "accounts/coming_from.rs"]
 mod coming_from;
 #[path = "accounts/commands.rs"]
 mod commands;
+#[path = "accounts/doctor.rs"]
+mod doctor;
+#[path = "accounts/everyone.rs"]
+mod everyone;
 mod harness;
 #[path = "accounts/health.rs"]
 mod health;
 #[path = "accounts/limits.rs"]
 mod limits;
+#[path = "accounts/locks.rs"]
+mod locks;
 #[path = "accounts/openapi.rs"]
 mod openapi;
 #[path = "accounts/outage.rs"]

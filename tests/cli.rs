@@ -233,9 +233,18 @@ fn all_sessions_of_a_subject_or_of_everyone_end() {
     assert!(done.err.contains("Sessions ended: 2."), "{}", done.err);
     assert_eq!(home.run(&["session", "list", "--all", "-o", "json"]).json().as_array().map(Vec::len), Some(2));
     let done = home.run(&["session", "revoke", "--all", "--yes"]);
-    assert!(done.err.contains("Sessions ended: 2."), "{}", done.err);
+    assert!(done.err.contains("Everyone's sessions have ended."), "{}", done.err);
+    assert_eq!(home.run(&["session", "list", "-o", "json"]).json().as_array().map(Vec::len), Some(0));
     let done = home.run(&["session", "revoke", "--issuer", "https://i", "--user", "dave", "--jti", "j1", "--yes"]);
     assert!(done.code == 0 && done.err.contains("The token is denied for 24h"), "{}", done.err);
+}
+
+#[test]
+fn no_user_is_minted_a_token_whose_subject_means_an_oauth_client() {
+    let home = Home::prepared();
+    let done = home.run(&["token", "mint", "--user", "client:billing"]);
+    assert!(done.code == 1 && done.err.contains("/oauth2/token"), "{}", done.err);
+    home.run(&["token", "mint", "--user", "clients"]).ok();
 }
 
 #[test]

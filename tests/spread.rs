@@ -239,6 +239,33 @@ fn sessions_are_listed_and_ended_from_the_command_line() {
     assert_eq!(spread.issuer.refresh(&pair.refresh).status, 401);
 }
 
+// SEC-S8
+#[test]
+fn everyone_is_out_on_every_checker_at_once_and_who_signs_in_again_is_in() {
+    let Some(spread) = Spread::start(json!({})) else { return };
+    let before: Vec<Pair> = (0..20).map(|n| spread.issuer.login(n)).collect();
+    let passes = |pair: &Pair| spread.checkers.each_ref().map(|checker| checker.check(&pair.access).status);
+    for pair in &before {
+        assert_eq!(passes(pair), [200, 200]);
+    }
+    let done = harness::doorward::program()
+        .args(["session", "revoke", "--all", "--yes", "-c"])
+        .arg(spread.issuer.folder().join("doorward.yaml"))
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && told.contains("everyone by command-line"), "{told}");
+    for pair in &before {
+        wait_for("everyone's end", || passes(pair) == [401, 401]);
+        assert_eq!(spread.issuer.refresh(&pair.refresh).status, 401);
+    }
+    let after = spread.issuer.login(1);
+    assert_eq!(passes(&after), [200, 200]);
+    let next = Pair::of(&spread.issuer.refresh(&after.refresh));
+    assert_eq!(passes(&next), [200, 200]);
+    assert_eq!(passes(&before[1]), [401, 401], "the same user's older token");
+}
+
 /// How often these commands were called, from `INFO commandstats`.
 fn calls(stats: &str, commands: &[&str]) -> u64 {
     let of = |line: &str| -> Option<u64> {

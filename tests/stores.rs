@@ -18,6 +18,8 @@ mod redis;
 mod acl;
 #[path = "stores/ends.rs"]
 mod ends;
+#[path = "stores/everyone.rs"]
+mod everyone;
 #[path = "stores/interleavings.rs"]
 mod interleavings;
 #[path = "stores/kit.rs"]

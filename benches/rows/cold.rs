@@ -5,7 +5,7 @@ use std::time::Instant;
 use doorward::metrics::Metrics;
 use doorward::state::redis::RedisState;
 use doorward::state::{Lookups, Question, Settings};
-use doorward::token::{SessionId, SubjectTag, TokenId};
+use doorward::token::{Epoch, SessionId, SubjectTag, TokenId};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ pub fn misses(world: &World) -> Vec<Line> {
                     let state = Arc::clone(&state);
                     tokio::spawn(async move {
                         for _ in 0..rounds {
-                            let question = Question::Own { sid, jti: TokenId::fresh(), epoch: 0 };
+                            let question = Question::Own { sid, jti: TokenId::fresh(), epoch: Epoch::default() };
                             state.standing(&question).await.expect("an answer");
                         }
                     })

@@ -7,7 +7,7 @@ use super::{AccountError, Accounts, Caller};
 use crate::audit::Event;
 use crate::authn::password::Password;
 use crate::issue::Call;
-use crate::state::{Cause, Session};
+use crate::state::{Cause, Mark, Session};
 use crate::token::SessionId;
 use crate::users::audit_tail::AuditLine;
 use crate::users::history::PastSession;
@@ -143,6 +143,11 @@ impl Admin<'_> {
         Ok(self.accounts.parts.issuer.end_subject(id.as_str(), Cause::Admin, self.call).await?)
     }
 
+    /// Ends everyone's sessions, the asking administrator's too, and refuses every token issued until now (SEC-S8).
+    pub async fn end_everyone(&self) -> Result<Mark, AccountError> {
+        Ok(self.accounts.parts.issuer.end_everyone(self.name(), self.call).await?)
+    }
+
     /// Ends one session of anybody.
     pub async fn end_session(&self, sid: &str) -> Result<(), AccountError> {
         let sid: SessionId = sid.parse().map_err(|_| AccountError::NoSuchSession)?;
@@ -166,8 +171,12 @@ impl Admin<'_> {
         self.who.as_ref() == Some(id)
     }
 
+    fn name(&self) -> &str {
+        self.who.as_ref().map_or("command-line", UserId::as_str)
+    }
+
     pub(super) fn record(&self, event: Event, id: &UserId, what: &str) {
-        let by = self.who.as_ref().map_or("command-line", UserId::as_str);
+        let by = self.name();
         self.accounts.parts.issuer.record(self.call, event, Some(id.as_str()), None, &format!("{what} by {by}"));
     }
 }

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod first_admin;
 pub mod import;
+pub mod lock;
 pub mod login;
 pub mod password;
 pub mod register;

@@ -1,4 +1,5 @@
-//! Forgetting: ended sessions and old audit events are removed when their time is over, by one node at a time.
+//! Forgetting: ended sessions and old audit events are removed when their time is over, by one node at a time. The same task
+//! remembers whom "everyone out" has ended, since nobody enumerates them then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Millis;
 use crate::secret::{base64url, random_bytes};
+use crate::state::{Cause, Sessions};
 use crate::units::Span;
 use crate::users::UserError;
 use crate::users::audit_tail::AuditTail;
@@ -40,6 +43,7 @@ pub struct Retaining {
     history: Arc<dyn History>,
     tail: Arc<dyn AuditTail>,
     leases: Arc<dyn Leases>,
+    sessions: Option<Arc<dyn Sessions>>,
     settings: Settings,
     /// Names this process among the nodes.
     holder: String,
@@ -52,7 +56,13 @@ impl Retaining {
         leases: Arc<dyn Leases>,
         settings: Settings,
     ) -> Self {
-        Self { history, tail, leases, settings, holder: base64url(&random_bytes::<9>()) }
+        Self { history, tail, leases, sessions: None, settings, holder: base64url(&random_bytes::<9>()) }
+    }
+
+    /// Remembers also whose sessions the mark of this store has ended.
+    #[must_use]
+    pub fn heeding(self, sessions: Arc<dyn Sessions>) -> Self {
+        Self { sessions: Some(sessions), ..self }
     }
 
     /// At once, and then each hour, until `shutdown`.
@@ -72,6 +82,12 @@ impl Retaining {
     pub async fn tidy(&self) -> Result<(), UserError> {
         if !self.leases.take(TASK, &self.holder, LEASE).await? {
             return Ok(());
+        }
+        if let Some(sessions) = &self.sessions {
+            match sessions.mark().await {
+                Ok(mark) => self.history.all_ended_before(Millis(mark.0), Cause::Admin).await?,
+                Err(error) => tracing::warn!(%error, "whether everyone's sessions were ended is not known"),
+            }
         }
         let Settings { expired, revoked } = self.settings;
         let retention = Retention { expired: expired.0, revoked: revoked.0 };

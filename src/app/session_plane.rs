@@ -92,6 +92,7 @@ impl SessionPlane {
             Clients::new(&config.clients)?,
         );
         let retaining = Retaining::new(users.clone(), users.clone(), users.clone(), config.retention.clone());
+        let retaining = retaining.heeding(Arc::clone(&store.sessions));
         working.spawn(retaining.run(ground.rest.clone()));
         let (sessions, stop) = (Arc::clone(&store.sessions), ground.rest.clone());
         working.spawn(async move { sessions.guard(stop).await });

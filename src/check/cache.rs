@@ -133,8 +133,9 @@ impl Cache {
         match entry {
             Entry::Session(sid) => self.registry.end_session(sid),
             Entry::Subject(tag) => self.registry.end_subject(*tag),
-            // Keys are removed rarely; that all identities are looked up anew is cheaper than an index of them by key.
-            Entry::Key(_) | Entry::Everything => self.clear(),
+            // Keys are removed rarely, and of everyone's identities few outlive the mark; that all are looked up anew is cheaper
+            // than an index of them, or than a second number to compare on each hit.
+            Entry::Key(_) | Entry::Everyone(_) | Entry::Everything => self.clear(),
         }
     }
 
@@ -198,6 +199,7 @@ mod tests {
     use crate::check::identity::HeaderSettings;
     use crate::check::testing;
     use crate::clock::FixedClock;
+    use crate::state::Mark;
 
     const NOW: Millis = Millis(1_000_000);
 
@@ -250,7 +252,7 @@ mod tests {
         refill();
         cache.forget(&Entry::Subject(bob.tag()));
         assert_eq!(found(), [true, false]);
-        for all in [Entry::Key("k1".into()), Entry::Everything] {
+        for all in [Entry::Key("k1".into()), Entry::Everyone(Mark(1)), Entry::Everything] {
             refill();
             cache.forget(&all);
             assert_eq!(found(), [false, false]);
@@ -262,7 +264,13 @@ mod tests {
     fn what_was_ended_during_its_lookup_is_not_kept() {
         let cache = cache(&Settings::default());
         let claims = testing::claims("alice");
-        for entry in [Entry::Session(claims.sid.expect("own")), Entry::Subject(claims.tag()), Entry::Key("k1".into())] {
+        let entries = [
+            Entry::Session(claims.sid.expect("own")),
+            Entry::Subject(claims.tag()),
+            Entry::Everyone(Mark(1)),
+            Entry::Key("k1".into()),
+        ];
+        for entry in entries {
             let looked_up = known(&cache, Digest::of(b"token"), &claims);
             cache.forget(&entry);
             cache.keep(&looked_up);

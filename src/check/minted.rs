@@ -68,6 +68,7 @@ mod tests {
     use crate::check::identity::HeaderSettings;
     use crate::check::policy::Policy;
     use crate::check::testing::{Bench, claims, get};
+    use crate::state::Mark;
 
     const IDLE: Duration = Duration::from_secs(60);
     const ENDS: Millis = Millis(u64::MAX);
@@ -96,10 +97,11 @@ mod tests {
     #[tokio::test]
     async fn what_ends_while_a_token_is_minted_ends_the_token() {
         let bench = Bench::new(&[]);
-        let ends: [fn(&Claims) -> Entry; 4] = [
+        let ends: [fn(&Claims) -> Entry; 5] = [
             |claims| Entry::Session(claims.sid.expect("own")),
             |claims| Entry::Subject(claims.tag()),
             |claims| Entry::Key(claims.kid.to_string()),
+            |_| Entry::Everyone(Mark(1)),
             |_| Entry::Everything,
         ];
         for (n, end) in ends.into_iter().enumerate() {

@@ -20,7 +20,7 @@ use crate::check::{CheckRequest, Credential};
 use crate::clock::{FixedClock, Millis, Timestamp};
 use crate::metrics::Metrics;
 use crate::state::{Entry, LogBatch, Lookups, Position, Proof, Question, Standing, StateError, StoreHealth};
-use crate::token::{Claims, SessionId, SubjectTag, TokenError, TokenId};
+use crate::token::{Claims, Epoch, SessionId, SubjectTag, TokenError, TokenId};
 
 pub(super) const ISSUER: &str = "https://doorward.test";
 pub(super) const START: Timestamp = Timestamp(1_800_000_000);
@@ -36,7 +36,7 @@ pub(super) fn claims(subject: &str) -> Claims {
         issued: Some(START),
         jti: Some(TokenId::fresh()),
         sid: Some(SessionId::fresh(tag)),
-        epoch: 0,
+        epoch: Epoch::default(),
         roles: Vec::new(),
         scope: Vec::new(),
         amr: Vec::new(),

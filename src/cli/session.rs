@@ -17,9 +17,6 @@ use crate::state::{Cause, Session, Sessions, StateError};
 use crate::token::{SessionId, SubjectTag, TokenId};
 use crate::units::Span;
 
-/// How many sessions `revoke --all` takes at a time.
-const PAGE: usize = 1000;
-
 /// Lists, shows and ends sessions
 #[derive(Debug, Subcommand)]
 #[command(before_help = "Examples:
@@ -81,7 +78,7 @@ pub(super) struct Show {
 #[command(before_help = "Examples:
   doorward session revoke 5a1cV0…                  one session
   doorward session revoke --user alice             all of a subject, and every access token it holds
-  doorward session revoke --all --yes              everyone's
+  doorward session revoke --all --yes              everyone's, and every token issued until now
   doorward session revoke --issuer ISS --user SUB            a foreign subject's tokens issued until now
   doorward session revoke --issuer ISS --user SUB --jti JTI  one foreign token")]
 pub(super) struct Revoke {
@@ -97,7 +94,7 @@ pub(super) struct Revoke {
     /// Everything of this subject
     #[arg(long, value_name = "SUBJECT", conflicts_with = "all")]
     user: Option<String>,
-    /// Everyone's sessions
+    /// Everyone's sessions, at once, however many there are
     #[arg(long)]
     all: bool,
     /// The subject is another issuer's: its `iss`
@@ -176,7 +173,7 @@ impl Revoke {
             (_, Some(user), None) => {
                 format!("End all sessions of {user} and refuse every access token issued until now?")
             }
-            _ => "End everyone's sessions?".to_owned(),
+            _ => "End everyone's sessions and refuse every token issued until now?".to_owned(),
         }
     }
 
@@ -185,11 +182,14 @@ impl Revoke {
         let own = config.auth.issuer.as_str();
         let issuer = self.issuer.as_deref().unwrap_or(own);
         if let Some(sid) = &self.sid {
-            let was_live = end_one(store.as_ref(), sid, None).await?;
+            let was_live = end_one(store.as_ref(), sid).await?;
             return Ok(if was_live { "The session has ended.".into() } else { "The session had ended before.".into() });
         }
         let Some(user) = &self.user else {
-            return Ok(format!("Sessions ended: {}.", end_everyone(store.as_ref()).await?));
+            let raised = store.end_everyone().await?;
+            audit_end(None, None, "everyone by command-line", &raised.confirmed);
+            let since = moment(Millis(raised.sure()?.0));
+            return Ok(format!("Everyone's sessions have ended. Every token issued until now, {since}, is refused."));
         };
         let tag = SubjectTag::of(issuer, user);
         if let Some(jti) = &self.jti {
@@ -210,27 +210,12 @@ impl Revoke {
     }
 }
 
-async fn end_one(store: &dyn Sessions, sid: &SessionId, subject: Option<&str>) -> anyhow::Result<bool> {
+async fn end_one(store: &dyn Sessions, sid: &SessionId) -> anyhow::Result<bool> {
     let end = store.end(sid, Cause::Admin).await?;
     if end.done {
-        audit_end(subject, Some(sid), Cause::Admin.as_str(), &end.confirmed);
+        audit_end(None, Some(sid), Cause::Admin.as_str(), &end.confirmed);
     }
     Ok(end.sure()?)
-}
-
-/// Ends all sessions, page by page, until a page brings none that was live: logins meanwhile don't hold it up for ever.
-async fn end_everyone(store: &dyn Sessions) -> anyhow::Result<u64> {
-    let mut ended = 0;
-    loop {
-        let mut in_page = 0;
-        for session in store.all_sessions(PAGE).await? {
-            in_page += u64::from(end_one(store, &session.sid, Some(&session.holder.subject)).await?);
-        }
-        ended += in_page;
-        if in_page == 0 {
-            return Ok(ended);
-        }
-    }
 }
 
 /// An end that could not be confirmed is told too, before it fails: asked again, the store finds nothing to end.
@@ -245,7 +230,7 @@ fn as_json(session: &Session) -> Value {
     json!({
         "sid": session.sid, "subject": session.holder.subject, "created": moment(session.created),
         "last_seen": moment(session.last_seen), "ends": moment(session.ends), "generation": session.generation.0,
-        "epoch": session.epoch, "roles": session.holder.roles, "scope": session.holder.scope, "amr": session.holder.amr,
+        "epoch": session.epoch.subject, "roles": session.holder.roles, "scope": session.holder.scope, "amr": session.holder.amr,
         "ip": session.device.ip, "user_agent": session.device.user_agent,
     })
 }

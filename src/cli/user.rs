@@ -1,4 +1,4 @@
-//! `user add|import|list|show|disable|enable|set-password|roles|delete`: straight on the users' database and the token store; every checker
+//! `user add|import|list|show|disable|enable|unlock|set-password|roles|delete`: straight on the users' database and the token store; every checker
 //! hears of what ends by the revocation log.
 
 mod import;
@@ -16,6 +16,7 @@ use super::session::moment;
 use super::{ConfigArgs, Format, Outcome, OutputArgs, block_on, terminal};
 use crate::accounts::AccountError;
 use crate::accounts::admin::Admin;
+use crate::accounts::lock::Lock;
 use crate::config::{Config, Role};
 use crate::fault::{Fault, Kind};
 use crate::users::{Page, User, UserId};
@@ -33,6 +34,7 @@ pub(super) enum UserCommand {
     Show(Show),
     Disable(Disable),
     Enable(Enable),
+    Unlock(Unlock),
     SetPassword(SetPassword),
     Roles(Roles),
     Delete(Delete),
@@ -85,7 +87,7 @@ pub(super) struct List {
     output: OutputArgs,
 }
 
-/// Shows one account and its live sessions
+/// Shows one account, its live sessions, and what too many wrong passwords have locked
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   doorward user show alice@example.com
@@ -121,6 +123,15 @@ struct One {
 #[command(before_help = "Examples:
   doorward user disable alice@example.com")]
 pub(super) struct Disable {
+    #[command(flatten)]
+    one: One,
+}
+
+/// Lets an account be signed in to at once that too many wrong passwords have locked
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  doorward user unlock alice@example.com")]
+pub(super) struct Unlock {
     #[command(flatten)]
     one: One,
 }
@@ -179,6 +190,7 @@ impl UserCommand {
             Self::Show(show) => show.run(),
             Self::Disable(Disable { one }) => one.set_disabled(true),
             Self::Enable(Enable { one }) => one.set_disabled(false),
+            Self::Unlock(Unlock { one }) => one.unlock(),
             Self::SetPassword(set) => set.run(),
             Self::Roles(roles) => roles.run(),
             Self::Delete(delete) => delete.run(),
@@ -246,14 +258,20 @@ impl List {
 
 impl Show {
     fn run(self) -> Outcome {
-        let (user, sessions) = administrate(&self.config, async |admin| {
+        let (user, sessions, locks) = administrate(&self.config, async |admin| {
             let user = find(admin, &self.user).await?;
             let sessions = admin.sessions_of(&user.id).await.map_err(told)?;
-            Ok((user, sessions))
+            let locks = admin.locks_of(&user.id).await.map_err(told)?;
+            Ok((user, sessions, locks))
         })?;
         let sids: Vec<_> = sessions.iter().map(|session| session.sid.to_string()).collect();
         let mut json = as_json(&user);
         json["sessions"] = sids.into();
+        json["locked"] = match self.output.output {
+            Format::Json => locks.iter().map(lock_as_json).collect(),
+            Format::Text if locks.is_empty() => "no".into(),
+            Format::Text => locks.iter().map(in_words).collect::<Vec<_>>().join(", ").into(),
+        };
         terminal::print_members(&json, self.output.output)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -266,6 +284,15 @@ impl One {
             admin.set_disabled(&user.id, disabled).await.map_err(told)
         })?;
         terminal::talk(if disabled { "Disabled; its sessions have ended." } else { "Enabled." });
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn unlock(self) -> Outcome {
+        administrate(&self.config, async |admin| {
+            let user = find(admin, &self.user).await?;
+            admin.unlock(&user.id).await.map_err(told)
+        })?;
+        terminal::talk("Unlocked; the next password is looked at.");
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -345,6 +372,15 @@ fn as_json(user: &User) -> Value {
         "id": user.id.as_str(), "email": user.email, "confirmed": user.confirmed, "disabled": user.disabled,
         "roles": user.roles, "created": moment(user.created), "updated": moment(user.updated),
     })
+}
+
+fn lock_as_json(lock: &Lock) -> Value {
+    json!({ "session": lock.device, "until": moment(lock.until) })
+}
+
+fn in_words(lock: &Lock) -> String {
+    let whom = lock.device.map_or("to strangers".to_owned(), |sid| format!("to the device of session {sid}"));
+    format!("{whom} until {}", moment(lock.until))
 }
 
 fn as_row(user: &User) -> Vec<String> {

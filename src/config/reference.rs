@@ -29,7 +29,8 @@ the file, that over the default.
 - Every key has an environment variable: its path in capitals, joined by two underscores. Lists and maps are given as YAML flow
   text: `DOORWARD__AUTH__AUDIENCE='[web, app]'`. An empty variable counts as not set. Maps are merged key by key; a list
   replaces the list below it.
-- Durations are written `250ms`, `5s`, `15m`, `24h`, `30d`; sizes `512B`, `64KiB`, `19MiB`, `1GiB`.
+- Durations are written `250ms`, `5s`, `15m`, `24h`, `30d`; sizes `512B`, `64KiB`, `19MiB`, `1GiB`; rates `5/s`, `5/min`, `600/h` (that
+  many at once, refilled evenly: `5/min` is one more each 12 seconds), or `off`.
 - Keys that end in `_file` name a file that holds a secret, so that it stays out of the configuration. Paths are relative to the
   working directory.
 - SIGHUP or a changed file (a swapped ConfigMap link too) is read again as a whole; a file with an error changes nothing. At once

@@ -298,6 +298,12 @@ fn the_starter_file_is_a_good_configuration_and_says_the_defaults() {
         .collect();
     let loaded = Case::new(&uncommented).loaded();
     assert_eq!((loaded.config.check.rules.len(), loaded.config.issuers.len()), (3, 1), "{uncommented}");
+    assert!(loaded.notices.iter().all(|notice| !notice.key.starts_with("clients")), "{:?}", loaded.notices);
+    let (kept, usual) = (json(&loaded.config), json(&Config::default()));
+    for section in ["limits", "retention", "graphql"] {
+        assert_eq!(kept[section], usual[section], "what stands there is the default");
+    }
+    assert_eq!(kept["auth"]["device_binding"], usual["auth"]["device_binding"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod connect;
 mod engine;
 mod handle;
 mod query;
+mod refusal;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use crate::audit::{Event, outcome};
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
 use crate::issue::{Call, Issuer};
-use crate::state::{Cause, Entry, StateError, Written};
+use crate::state::{Cause, Entry, Mark, StateError, Written};
 use crate::token::refresh::RefreshToken;
 use crate::token::{SessionId, SubjectTag, TokenError, TokenId};
 use crate::turns::Overloaded;
@@ -87,6 +87,17 @@ impl Issuer {
         // Own tokens are refused by their epoch, for good; there is nothing to remember for longer than they live.
         let remember = self.parts.settings.access_lifetime.0;
         self.end_all(self.tag(subject), subject, cause, remember, call).await
+    }
+
+    /// Ends everyone's sessions, however many there are, and refuses every token issued until now, other issuers' too (SEC-S8).
+    /// `by`: who wants it.
+    pub async fn end_everyone(&self, by: &str, call: &Call) -> Result<Mark, StateError> {
+        let raised = self.parts.sessions.end_everyone().await?;
+        self.hear(&Entry::Everyone(raised.done));
+        self.parts.metrics.everyone_revoked.inc();
+        let what = format!("everyone by {by}");
+        self.record(call, Event::AuthnTokenRevoked, None, None, &outcome(&what, raised.confirmed.is_ok()));
+        raised.sure()
     }
 
     /// Refuses every access token that one of our own subjects holds; its sessions live on, and a refresh gives it new ones:

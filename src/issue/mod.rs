@@ -171,6 +171,11 @@ impl Issuer {
         &self.parts.sessions
     }
 
+    /// The time by which sessions are told of.
+    pub fn now(&self) -> Millis {
+        self.parts.clock.now_millis()
+    }
+
     /// What our own subjects' state is filed under.
     pub fn tag(&self, subject: &str) -> SubjectTag {
         SubjectTag::of(&self.parts.settings.issuer, subject)

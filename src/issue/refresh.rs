@@ -11,7 +11,7 @@ use crate::issue::{Call, Issuer, TokenPair};
 use crate::state::{Cause, Device, Rotation, Session, StateError};
 use crate::token::jwt::SignError;
 use crate::token::refresh::{Manner, RefreshToken};
-use crate::token::{HolderKind, TokenError};
+use crate::token::{Epoch, HolderKind, TokenError};
 use crate::turns::Overloaded;
 use crate::users::{UserError, UserId};
 
@@ -75,8 +75,8 @@ impl Fault for RefreshError {
 /// What was found out before the rotation.
 #[derive(Default)]
 struct Known {
-    /// The account's roles, and the subject's epoch when they were read: unchanged, they are today's.
-    roles: Option<(Vec<String>, u64)>,
+    /// The account's roles, and the session's epoch when they were read: unchanged, they are today's.
+    roles: Option<(Vec<String>, Epoch)>,
     /// In what the device is not that of the login.
     changed: Vec<&'static str>,
 }

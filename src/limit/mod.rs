@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::fault::{Fault, Kind};
 use crate::metrics::Metrics;
 use crate::secret::Digest;
+use crate::state::StateError;
 use crate::state::counters::{Counters, Quota, Spent};
 use crate::token::SessionId;
 use crate::units::Span;
@@ -198,6 +199,23 @@ impl Limits {
         if let Err(error) = self.counters.refill(&key).await {
             tracing::debug!(%error, "the count of wrong passwords stays as it is");
         }
+    }
+
+    /// How long no password of its is looked at, as all nodes know it; `None` where the next one is.
+    pub async fn locked_for(&self, suspect: Suspect<'_>) -> Result<Option<Duration>, StateError> {
+        let Some(quota) = self.guesses() else { return Ok(None) };
+        let next = self.counters.peek(&key("lockout", &suspect.name()), quota).await?;
+        Ok((!next.allowed).then_some(next.retry_after))
+    }
+
+    /// Lets its passwords be looked at again, and at once.
+    pub async fn unlock(&self, suspect: Suspect<'_>) -> Result<(), StateError> {
+        for what in ["lockout", Limit::Auth.as_str()] {
+            let key = key(what, &suspect.name());
+            self.local.refill(&key);
+            self.counters.refill(&key).await?;
+        }
+        Ok(())
     }
 
     pub async fn refresh(&self, sid: &SessionId) -> Result<Option<Standing>, Limited> {

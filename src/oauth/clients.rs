@@ -78,6 +78,25 @@ impl ClientSettings {
         mistakes
     }
 
+    /// What is no mistake, and yet hardly meant.
+    pub fn doubts(&self) -> Vec<Mistake> {
+        let mut doubts = Vec::new();
+        let mut told = |wrong: bool, key, what: &str, fix| {
+            if wrong {
+                doubts.push(Mistake { key, what: what.to_owned(), fix });
+            }
+        };
+        let what = "this client can do nothing: it has neither a grant nor a secret or key to introspect with";
+        told(self.is_public() && self.grants.is_empty(), "grants", what, "give it a grant, a secret_hash or jwks");
+        let both = !self.secret_hash.is_empty() && !self.jwks.is_empty();
+        let what = "either proves this client, so whoever has its secret needs none of its keys";
+        told(both, "secret_hash", what, "keep one of secret_hash and jwks; both only while you change over");
+        let idle = !self.scopes.is_empty() && !self.grants.contains(&Grant::ClientCredentials);
+        let what = "nothing ever has these scopes: only client_credentials gives a client's own";
+        told(idle, "scopes", what, "add client_credentials to its grants, or take the scopes away");
+        doubts
+    }
+
     fn is_public(&self) -> bool {
         self.secret_hash.is_empty() && self.jwks.is_empty()
     }
@@ -207,6 +226,22 @@ mod tests {
         for wrong in ["admin", "read admin", "read  write", " read", "Read"] {
             assert_eq!(got(Some(wrong)), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn settings_that_do_nothing_or_contradict_each_other_are_doubted() {
+        let doubts =
+            |settings: ClientSettings| settings.doubts().into_iter().map(|doubt| doubt.key).collect::<Vec<_>>();
+        let (hash, jwks, scopes) = ("sha256:…".to_owned(), "keys.json".to_owned(), vec!["read".to_owned()]);
+        let refreshing = vec![Grant::RefreshToken];
+        assert_eq!(doubts(ClientSettings::default()), ["grants"]);
+        assert!(doubts(ClientSettings { secret_hash: hash.clone(), ..Default::default() }).is_empty());
+        assert!(doubts(ClientSettings { grants: refreshing.clone(), ..Default::default() }).is_empty());
+        assert_eq!(doubts(ClientSettings { secret_hash: hash, jwks, ..Default::default() }), ["secret_hash"]);
+        let scoped =
+            |grants| ClientSettings { grants, scopes: scopes.clone(), jwks: "keys.json".into(), ..Default::default() };
+        assert_eq!(doubts(scoped(refreshing)), ["scopes"]);
+        assert!(doubts(scoped(vec![Grant::ClientCredentials])).is_empty());
     }
 
     #[test]

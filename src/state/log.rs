@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::mark::Mark;
 use crate::clock::{Millis, Timestamp};
 use crate::token::{Claims, SessionId, SubjectTag};
 
@@ -13,6 +14,8 @@ pub enum Entry {
     Session(SessionId),
     /// Everything of one subject: its epoch rose, or one of its tokens was denied.
     Subject(SubjectTag),
+    /// Everyone's sessions from before this mark have ended.
+    Everyone(Mark),
     /// A signing key was removed: its tokens are refused from now on.
     Key(String),
     /// Everything there is.

@@ -6,6 +6,7 @@
 pub mod counters;
 pub mod family;
 pub mod log;
+pub mod mark;
 mod observe;
 mod record;
 pub mod redis;
@@ -20,11 +21,12 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 pub use self::log::{Entry, Expects, Hears, LogBatch, Position, Proof};
+pub use self::mark::Mark;
 use crate::clock::{Millis, Timestamp};
 use crate::fault::{Fault, Kind};
 use crate::secret::Digest;
 use crate::token::refresh::Manner;
-use crate::token::{Generation, Holder, SessionId, SubjectTag, TokenId};
+use crate::token::{Epoch, Generation, Holder, SessionId, SubjectTag, TokenId};
 
 /// Where token state lives.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -111,8 +113,8 @@ pub struct Session {
     pub sid: SessionId,
     pub holder: Holder,
     pub generation: Generation,
-    /// The subject's epoch now: tokens minted for this session carry it.
-    pub epoch: u64,
+    /// The mark it was opened under, and its subject's epoch now: tokens minted for this session carry both.
+    pub epoch: Epoch,
     pub created: Millis,
     /// Written in batches, so it may lag by one activity interval.
     pub last_seen: Millis,
@@ -187,8 +189,8 @@ impl Cause {
 #[derive(Clone, Debug)]
 pub enum Question {
     /// An own token: is its session live, its epoch today's, its `jti` not denied?
-    Own { sid: SessionId, jti: TokenId, epoch: u64 },
-    /// A foreign token: is neither its `jti` nor its subject (as issued at or before some moment) denied?
+    Own { sid: SessionId, jti: TokenId, epoch: Epoch },
+    /// A foreign token: is neither its `jti` nor its subject nor everyone (as issued at or before some moment) denied?
     Foreign { tag: SubjectTag, jti: Option<TokenId>, issued: Option<Timestamp> },
 }
 
@@ -270,6 +272,13 @@ pub trait Sessions: Lookups {
     /// Raises the subject's epoch and ends all its sessions; returns how many were live. For a foreign subject it also
     /// denies every token issued at or before now, for `remember`, the longest life such a token has.
     async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<Written<u64>, StateError>;
+
+    /// Ends everyone's sessions by raising the not-before mark, at a cost that knows no number of sessions: those opened until
+    /// now are over, and so are their tokens and what other issuers gave until now; what is opened after it lives.
+    async fn end_everyone(&self) -> Result<Written<Mark>, StateError>;
+
+    /// The mark as it stands.
+    async fn mark(&self) -> Result<Mark, StateError>;
 
     /// Raises the epoch of one of our own subjects: its access tokens until now are refused, its sessions live on.
     async fn outdate(&self, tag: SubjectTag) -> Result<Written<()>, StateError>;

@@ -19,6 +19,7 @@ pub(super) enum Op {
     Rotate,
     End,
     EndSubject,
+    EndEveryone,
     Outdate,
     DenyToken,
     Announce,
@@ -26,7 +27,7 @@ pub(super) enum Op {
     Spend,
 }
 
-const LABELS: [&str; 13] = [
+const LABELS: [&str; 14] = [
     "standing",
     "read_log",
     "touch",
@@ -35,6 +36,7 @@ const LABELS: [&str; 13] = [
     "rotate",
     "end",
     "end_subject",
+    "end_everyone",
     "outdate",
     "deny_token",
     "announce",

@@ -1,6 +1,6 @@
 //! Parts of a session as both stores write them down.
 
-use super::{Entry, StateError};
+use super::{Entry, Mark, StateError};
 use crate::token::HolderKind;
 
 /// A list of words as a JSON array.
@@ -37,6 +37,7 @@ pub(super) fn entry_parts(entry: &Entry) -> (&'static str, String) {
     match entry {
         Entry::Session(sid) => ("s", sid.to_string()),
         Entry::Subject(tag) => ("u", tag.to_string()),
+        Entry::Everyone(mark) => ("m", mark.0.to_string()),
         Entry::Key(kid) => ("k", kid.clone()),
         Entry::Everything => ("a", String::new()),
     }
@@ -46,6 +47,7 @@ pub(super) fn entry_from(kind: &str, name: &str) -> Entry {
     match kind {
         "s" => name.parse().map_or(Entry::Everything, Entry::Session),
         "u" => name.parse().map_or(Entry::Everything, Entry::Subject),
+        "m" => name.parse().map_or(Entry::Everything, |mark| Entry::Everyone(Mark(mark))),
         "k" => Entry::Key(name.to_owned()),
         _ => Entry::Everything,
     }
@@ -59,13 +61,19 @@ mod tests {
     #[test]
     fn log_entries_read_as_written_and_unknown_ones_mean_everything() {
         let tag = SubjectTag::of("doorward", "alice");
-        let entries =
-            [Entry::Session(SessionId::fresh(tag)), Entry::Subject(tag), Entry::Key("k1".into()), Entry::Everything];
+        let entries = [
+            Entry::Session(SessionId::fresh(tag)),
+            Entry::Subject(tag),
+            Entry::Everyone(Mark(7)),
+            Entry::Key("k1".into()),
+            Entry::Everything,
+        ];
         for entry in entries {
             let (kind, name) = entry_parts(&entry);
             assert_eq!(entry_from(kind, &name), entry);
         }
         assert_eq!(entry_from("x", "y"), Entry::Everything);
         assert_eq!(entry_from("s", "no id"), Entry::Everything);
+        assert_eq!(entry_from("m", "no number"), Entry::Everything);
     }
 }

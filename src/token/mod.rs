@@ -183,6 +183,16 @@ pub fn client_subject(id: &str) -> String {
     format!("{CLIENT_PREFIX}{id}")
 }
 
+/// What refuses older tokens where many end at once. A token carries what held when it was minted, the state knows today's.
+/// Numbers that rise, not moments: of two within one millisecond, too, the later one is the higher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch {
+    /// The not-before mark that the session was opened under: "everyone out" raises it. 0 where nobody ever has.
+    pub mark: u64,
+    /// The subject's: "log out everywhere" and a change of its roles raise it.
+    pub subject: u64,
+}
+
 /// The verified claims of a token, own or foreign. Only `token::jwt` makes these, after the signature held (SEC-T16).
 #[derive(Clone, Debug)]
 pub struct Claims {
@@ -194,8 +204,8 @@ pub struct Claims {
     pub issued: Option<Timestamp>,
     pub jti: Option<TokenId>,
     pub sid: Option<SessionId>,
-    /// The subject's epoch when the token was minted: "log out everywhere" raises it. Own tokens only.
-    pub epoch: u64,
+    /// Of own tokens only.
+    pub epoch: Epoch,
     pub roles: Vec<String>,
     pub scope: Vec<String>,
     pub amr: Vec<String>,

@@ -60,6 +60,10 @@ pub trait History: Send + Sync {
     /// All of a user's that are not ended yet, but for `but`: how "log out everywhere" is remembered.
     async fn all_ended(&self, user: &UserId, but: Option<&SessionId>, cause: Cause) -> Result<(), UserError>;
 
+    /// All that were opened before this moment ended with it: how "everyone out" is remembered. Some at a time, as in
+    /// [`Self::forget`]; what died of age before keeps to that.
+    async fn all_ended_before(&self, moment: Millis, cause: Cause) -> Result<(), UserError>;
+
     /// A user's sessions, newest first, at most `limit`.
     async fn of_user(&self, user: &UserId, limit: u32) -> Result<Vec<PastSession>, UserError>;
 

@@ -15,12 +15,10 @@ use crate::accounts::admin::MOST_LISTED;
 use crate::users::audit_tail::AuditLine;
 use crate::users::{Page, UserId};
 use crate::web::Desk;
-use crate::web::account::Ended;
-use crate::web::account_sessions::Sessions;
 use crate::web::body::{Members, members};
 use crate::web::problem::{Problem, ProblemBody};
 use crate::web::session::unstored;
-use crate::web::view::{SessionView, UserView, moment};
+use crate::web::view::{UserView, moment};
 
 /// How many are listed where nobody says.
 const USUAL_PAGE: u32 = 100;
@@ -250,61 +248,6 @@ pub(super) async fn set_disabled(
     Ok(unstored(&UserView::of(&user)))
 }
 
-/// A user's live sessions, oldest first.
-#[utoipa::path(get, path = "/admin/users/{id}/sessions", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), responses(
-    (status = 200, body = Sessions),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-))]
-pub(super) async fn sessions(
-    State(desk): State<Arc<Desk>>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Result<Response, Problem> {
-    let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
-    let sessions = admin.sessions_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
-    let view = |session| SessionView::of(session, session.sid == caller.sid);
-    Ok(unstored(&Sessions { sessions: sessions.iter().map(view).collect() }))
-}
-
-/// Ends all sessions of a user.
-#[utoipa::path(delete, path = "/admin/users/{id}/sessions", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), responses(
-    (status = 200, body = Ended),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-))]
-pub(super) async fn end_sessions(
-    State(desk): State<Arc<Desk>>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Result<Response, Problem> {
-    let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
-    let ended = admin.end_all_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
-    Ok(unstored(&Ended { ended }))
-}
-
-/// Ends one session of anybody.
-#[utoipa::path(delete, path = "/admin/sessions/{id}", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), responses(
-    (status = 200, description = "The session has ended."),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-))]
-pub(super) async fn end_session(
-    State(desk): State<Arc<Desk>>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Result<Response, Problem> {
-    let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
-    admin.end_session(&id).await.map_err(|error| Problem::account(&error))?;
-    Ok(unstored(&json!({})))
-}
-
 /// The last audit events that concern accounts, the newest first.
 #[utoipa::path(get, path = "/admin/audit", tag = "admin", security(("bearer" = [])), params(ListEvents), responses(
     (status = 200, body = EventList),
@@ -347,7 +290,7 @@ fn page_of(limit: Option<u32>) -> Result<u32, Problem> {
     if fits { Ok(limit) } else { Err(Problem::malformed("`limit` is 1 to 1000.")) }
 }
 
-fn named(id: &str) -> Result<UserId, Problem> {
+pub(super) fn named(id: &str) -> Result<UserId, Problem> {
     UserId::new(id).ok_or_else(|| Problem::account(&AccountError::NoSuchUser))
 }
 

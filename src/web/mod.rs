@@ -6,6 +6,7 @@
 pub mod account;
 pub mod account_sessions;
 pub mod admin;
+pub mod admin_sessions;
 mod api_page;
 pub mod body;
 pub mod graphql;

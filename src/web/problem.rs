@@ -27,6 +27,9 @@ pub(super) struct ProblemBody {
     request_id: String,
 }
 
+/// `Retry-After` of what can't be answered now, in seconds.
+pub(super) const SOON: &str = "1";
+
 /// What goes wrong, in words a client may see.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -103,7 +106,7 @@ impl Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(SOON));
         }
         response
     }

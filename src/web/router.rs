@@ -21,7 +21,9 @@ use crate::web::limited::LimitNote;
 use crate::web::openapi::{self, Described};
 use crate::web::problem::Problem;
 use crate::web::request_id::{RequestId, X_REQUEST_ID};
-use crate::web::{Desk, account, account_sessions, admin, api_page, graphql, oauth2, session, welcome, well_known};
+use crate::web::{
+    Desk, account, account_sessions, admin, admin_sessions, api_page, graphql, oauth2, session, welcome, well_known,
+};
 
 /// How long one request may take: 10 s for its body, and what a slow store may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -44,8 +46,10 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(admin::user, admin::delete))
         .routes(routes!(admin::set_roles))
         .routes(routes!(admin::set_disabled))
-        .routes(routes!(admin::sessions, admin::end_sessions))
-        .routes(routes!(admin::end_session))
+        .routes(routes!(admin_sessions::sessions, admin_sessions::end_sessions))
+        .routes(routes!(admin_sessions::locks, admin_sessions::unlock))
+        .routes(routes!(admin_sessions::end_session))
+        .routes(routes!(admin_sessions::end_everyone))
         .routes(routes!(admin::audit))
         .split_for_parts();
     let accounts = accounts.route("/openapi.json", get(async move || openapi::serve(&description)));

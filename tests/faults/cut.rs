@@ -96,3 +96,29 @@ fn without_the_push_channel_each_check_asks_and_an_end_holds_within_the_bound() 
     goes_on(&users);
     users.judge();
 }
+
+// SEC-F4, SEC-S8
+#[test]
+fn without_the_push_channel_the_end_of_everyone_holds_within_the_bound() {
+    let Some((_server, relay, scene)) = two_ways() else { return };
+    let [whole, apart] = &scene.nodes[..] else { unreachable!() };
+    let pair = whole.login("alice");
+    assert_eq!(apart.check(&pair.access).status, 200);
+
+    relay.hold(Who::LogReaders);
+    let config = whole.folder().join("doorward.yaml");
+    let revoke = ["session", "revoke", "--all", "--yes", "-c"];
+    let done = crate::harness::doorward::program().args(revoke).arg(config).output().expect("it runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let ended = Instant::now();
+    assert_eq!(apart.refresh(&pair.refresh).status, 401, "the store is asked");
+    wait_for("the end to be met", || apart.check(&pair.access).status == 401);
+    assert!(ended.elapsed() < STALENESS + SLACK, "an ended session passed for {:?}", ended.elapsed());
+    let after = apart.login("alice");
+    relay.mend();
+    wait_for("the log to be resumed", || apart.metric("doorward_revocation_staleness_seconds") < 0.5);
+    for node in [whole, apart] {
+        assert_eq!(node.check(&after.access).status, 200, "who signed in after it is in");
+        assert_eq!(node.check(&pair.access).status, 401);
+    }
+}

@@ -17,7 +17,7 @@ use doorward::listen::limits::Limits;
 use doorward::listen::peer::TrustedProxies;
 use doorward::listen::serve::{Drained, serve};
 use doorward::metrics::Metrics;
-use doorward::token::Claims;
+use doorward::token::{Claims, Epoch};
 use http::HeaderName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -97,7 +97,7 @@ fn alice(with_roles: bool) -> Holder {
         issued: None,
         jti: None,
         sid: None,
-        epoch: 0,
+        epoch: Epoch::default(),
         roles: vec!["admin".into(), "user".into()],
         scope: vec!["read".into(), "write".into()],
         amr: Vec::new(),

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use doorward::clock::{Millis, Timestamp};
 use doorward::secret::Digest;
 use doorward::state::{
-    Cause, Entry, LogBatch, Lookups, NewSession, Opened, Position, Question, Rotation, Session, SessionRules, Sessions,
-    Standing, StateError, StoreHealth, Written,
+    Cause, Entry, LogBatch, Lookups, Mark, NewSession, Opened, Position, Question, Rotation, Session, SessionRules,
+    Sessions, Standing, StateError, StoreHealth, Written,
 };
 use doorward::token::refresh::Manner;
 use doorward::token::{Generation, SessionId, SubjectTag, TokenId};
@@ -117,6 +117,12 @@ impl Sessions for Faulty {
     }
     async fn end_subject(&self, tag: SubjectTag, cause: Cause, remember: Duration) -> Result<Written<u64>, StateError> {
         self.written(self.inner.end_subject(tag, cause, remember)).await
+    }
+    async fn end_everyone(&self) -> Result<Written<Mark>, StateError> {
+        self.written(self.inner.end_everyone()).await
+    }
+    async fn mark(&self) -> Result<Mark, StateError> {
+        self.pass(self.inner.mark()).await
     }
     async fn outdate(&self, tag: SubjectTag) -> Result<Written<()>, StateError> {
         self.written(self.inner.outdate(tag)).await

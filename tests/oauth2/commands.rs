@@ -65,6 +65,14 @@ fn config_check_names_what_is_wrong_with_a_client_and_hides_its_hash() {
         assert!(status == Some(78) && told.contains(key) && told.contains(why), "{told}");
         assert!(!told.contains("canary"), "{told}");
     }
+    for (client, key, why) in [
+        (json!({"id": "a"}), "clients[0].grants", "do nothing"),
+        (json!({"id": "a", "secret_hash": hash, "jwks": "keys.json"}), "clients[0].secret_hash", "either proves"),
+        (json!({"id": "a", "secret_hash": hash, "scopes": ["read"]}), "clients[0].scopes", "nothing ever has"),
+    ] {
+        let (status, told) = check(json!([client]), "check");
+        assert!(status == Some(0) && told.contains(key) && told.contains(why), "{told}");
+    }
     let (status, told) = check(json!([{"id": "a"}, {"id": "a"}]), "check");
     assert!(status == Some(78) && told.contains("clients[1].id"), "{told}");
 }

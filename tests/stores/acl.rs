@@ -55,6 +55,7 @@ async fn the_checkers_user_can_ask_everything_and_open_nothing() {
         checker.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.map(drop),
         checker.end(&session.sid, Cause::Admin).await.map(drop),
         checker.announce(&Entry::Everything).await.map(drop),
+        checker.end_everyone().await.map(drop),
         checker.sessions_of(session.sid.tag()).await.map(drop),
         checker.all_sessions(1).await.map(drop),
     ];

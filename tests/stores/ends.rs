@@ -66,7 +66,7 @@ async fn ending_a_subject_ends_all_its_sessions_and_raises_its_epoch() {
 
         // A token of the old epoch is dead even where it names a live session.
         let after = open(&*store.state, "alice").await;
-        assert!(after.epoch > before.epoch, "{}: {} then {}", store.name, before.epoch, after.epoch);
+        assert!(after.epoch > before.epoch, "{}: {:?} then {:?}", store.name, before.epoch, after.epoch);
         assert!(lives(&*store.state, &after).await, "{}", store.name);
         let forged = Session { epoch: before.epoch, ..after };
         assert_eq!(standing(&*store.state, &forged).await, Standing::Dead, "{}", store.name);

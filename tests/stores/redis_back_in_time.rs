@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use doorward::clock::{Clock, SystemClock};
 use doorward::state::redis::RedisState;
-use doorward::state::{Cause, Lookups, Question, Rotation, Sessions, Standing};
+use doorward::state::{Cause, Lookups, Mark, Question, Rotation, Sessions, Standing};
 use doorward::token::refresh::Manner;
 use doorward::token::{Generation, TokenId};
 use tokio_util::sync::CancellationToken;
@@ -94,5 +94,36 @@ async fn a_flush_and_a_restart_without_loss_write_nothing_again() {
     wait_until("it follows the new log", async || server.cli(&["CLIENT", "LIST"]).contains("cmd=xread")).await;
     assert_eq!(server.cli(&["XLEN", "dw:{log}:r"]), "0");
     assert!(lives(&*state, &after).await);
+    stop.cancel();
+}
+
+// SEC-F12, SEC-F8, SEC-S8
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_that_an_older_dump_lacks_or_that_was_evicted_is_set_again() {
+    if !available() {
+        return;
+    }
+    let mut server = forgetful();
+    let (state, stop) = watched(&server).await;
+    let before = open(&*state, "alice").await;
+    server.back_up();
+    let mark = state.end_everyone().await.unwrap().sure().unwrap();
+    wait_until("the issuer has looked", async || server.cli(&["CLIENT", "LIST"]).contains("cmd=xread")).await;
+    let dead = async || {
+        let question = Question::Own { sid: before.sid, jti: TokenId::fresh(), epoch: before.epoch };
+        matches!(state.standing(&question).await, Ok(Standing::Dead))
+    };
+    server.restore();
+    wait_until("the end of everyone holds again", async || dead().await).await;
+    assert_eq!(state.mark().await.unwrap(), mark, "no further, so that who signed in since is not out");
+    assert!(lives(&*state, &open(&*state, "alice").await).await);
+
+    assert_eq!(server.cli(&["DEL", "dw:{log}:m"]), "1");
+    wait_until("it is there again", async || state.mark().await.unwrap() == mark).await;
+    assert!(dead().await);
+
+    server.flush_all();
+    wait_until("the store's new life has begun", async || server.cli(&["EXISTS", "dw:{log}:began"]) == "1").await;
+    assert_eq!(state.mark().await.unwrap(), Mark(0), "nothing is left that it could end");
     stop.cancel();
 }

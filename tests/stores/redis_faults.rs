@@ -162,7 +162,7 @@ async fn a_refresh_that_we_send_again_is_no_replay_though_another_client_refresh
         let send = || {
             let (index, salt) = (format!("dw:{{{tag}}}:i"), salt().to_string());
             let args = [&sid, &salt, "0", "3000", "3600000", "one-and-only", "its-ending", manner, "9999999999999"];
-            server.cli(&[&["EVAL", &script, "2", &index, "dw:{log}:r"][..], &args[..]].concat())
+            server.cli(&[&["EVAL", &script, "3", &index, "dw:{log}:r", "dw:{log}:m"][..], &args[..]].concat())
         };
         let lost = send();
         assert!(lost.lines().any(|line| line == status), "{lost}");

@@ -44,6 +44,7 @@ async fn without_the_replicas_asked_for_nothing_that_ends_is_confirmed() {
     let again = state.end(&session.sid, Cause::Logout).await.unwrap();
     assert!(!again.done && none(&again.confirmed), "{again:?}");
     assert!(none(&state.end_subject(session.sid.tag(), Cause::Admin, Duration::ZERO).await.unwrap().confirmed));
+    assert!(none(&state.end_everyone().await.unwrap().confirmed));
     assert!(none(&state.announce(&Entry::Everything).await.unwrap().confirmed));
     // Making room is no logout that someone waits for: the login goes on, and says so.
     let rules = SessionRules { max_per_subject: 1, ..RULES };

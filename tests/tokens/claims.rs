@@ -6,7 +6,7 @@ use std::time::Duration;
 use doorward::clock::{Clock, FixedClock, Timestamp};
 use doorward::token::jwt::{AccessToken, OwnKeys, OwnProfile, Signer, Verifier};
 use doorward::token::keys::{Algorithm, KeyRing};
-use doorward::token::{Claims, Holder, HolderKind, SessionId, SubjectTag, TokenError, TokenId};
+use doorward::token::{Claims, Epoch, Holder, HolderKind, SessionId, SubjectTag, TokenError, TokenId};
 use serde_json::{Value, json};
 
 use crate::workbench::*;
@@ -96,6 +96,8 @@ fn required_claims_are_there_and_of_their_type() {
         ("epoch", json!("3")),
         ("epoch", json!(-1)),
         ("epoch", json!(1.5)),
+        ("mark", json!("3")),
+        ("mark", json!(-1)),
     ];
     for (name, value) in wrong {
         let mut change = json!({});
@@ -177,7 +179,7 @@ fn round_trip(algorithm: Algorithm, holder: &Holder) -> Claims {
         holder,
         sid: SessionId::fresh(SubjectTag::of(ISSUER, &holder.subject)),
         jti: &TokenId::fresh(),
-        epoch: 7,
+        epoch: Epoch { mark: 5, subject: 7 },
         issued: NOW,
         expires: NOW.plus(Duration::from_secs(900)),
         auth_time: Some(Timestamp(NOW.0 - 60)),
@@ -187,7 +189,7 @@ fn round_trip(algorithm: Algorithm, holder: &Holder) -> Claims {
     let claims = verifier.verify(&text, NOW).expect("our own token");
     assert_eq!(claims.sid, Some(token.sid));
     assert_eq!(claims.jti.as_ref(), Some(token.jti));
-    assert_eq!((claims.epoch, claims.auth_time, claims.own), (7, token.auth_time, true));
+    assert_eq!((claims.epoch, claims.auth_time, claims.own), (token.epoch, token.auth_time, true));
     assert_eq!((claims.issued, claims.expires), (Some(NOW), token.expires));
     claims
 }

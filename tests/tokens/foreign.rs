@@ -6,7 +6,7 @@ use doorward::token::jwt::{SetupError, Verifier};
 use doorward::token::keys::Algorithm;
 use doorward::token::keys::signing::SigningKey;
 use doorward::token::remote::{ClaimMapping, IssuerSettings};
-use doorward::token::{Claims, TokenError};
+use doorward::token::{Claims, Epoch, TokenError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -34,7 +34,7 @@ fn with_claims(claims: ClaimMapping, claim_change: Value) -> Result<Claims, Toke
 #[test]
 fn a_foreign_token_is_verified_and_is_not_own() {
     let claims = verify(|_| (), json!({"jti": "f1", "sid": "whatever", "roles": ["a"], "scope": "x y"})).expect("good");
-    assert_eq!((&*claims.issuer, claims.own, claims.sid, claims.epoch), (FOREIGN, false, None, 0));
+    assert_eq!((&*claims.issuer, claims.own, claims.sid, claims.epoch), (FOREIGN, false, None, Epoch::default()));
     assert_eq!(claims.subject, "bob");
     assert_eq!(claims.jti.expect("a jti").as_str(), "f1");
     assert_eq!((claims.roles, claims.scope), (vec!["a".to_owned()], vec!["x".to_owned(), "y".to_owned()]));

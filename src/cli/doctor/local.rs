@@ -28,9 +28,11 @@ pub(super) async fn examine(config: &Config, role: Role, pre: bool, service: boo
         }
     }
     let now = SystemClock.now();
-    state(config, pre, report).await;
-    if role != Role::Check {
-        users(config, report).await;
+    let users_fine = role == Role::Check || users(config, report).await;
+    if config.state.url == "sql" && !users_fine {
+        report.unknown("state", "it lies in the users' database", "");
+    } else {
+        state(config, pre, report).await;
     }
     if now < LONG_AGO {
         report.bad("clock", format!("this machine's clock shows {now}, long ago"), "set it, and run chrony or ntpd");
@@ -96,7 +98,10 @@ async fn verification_keys(config: &Config, report: &mut Report) {
 }
 
 async fn state(config: &Config, pre: bool, report: &mut Report) {
-    let fix = "see that state.url names a store that runs, and that this machine may reach and use";
+    let fix = match config.state.url.as_str() {
+        "sql" => "see that users.url names a database that runs, and that this machine may reach and use",
+        _ => "see that state.url names a store that runs, and that this machine may reach and use",
+    };
     if pre && config.state.url == "sql" && parts::sqlite_file(&config.users.url).is_some_and(|file| !file.exists()) {
         return report.unknown("state", "the database is not there yet; the first start makes it", "");
     }
@@ -124,11 +129,10 @@ async fn state(config: &Config, pre: bool, report: &mut Report) {
     }
 }
 
-/// The users' database, as far as it is there: the first start makes a file.
-async fn users(config: &Config, report: &mut Report) {
-    let url = &config.users.url;
-    if parts::must_exist(url).is_err() {
-        return;
+/// The users' database, as far as it is there: the first start makes a file. Whether nothing is wrong with it.
+async fn users(config: &Config, report: &mut Report) -> bool {
+    if parts::must_exist(&config.users.url).is_err() {
+        return true;
     }
     let asked = Instant::now();
     let looked = async {
@@ -140,9 +144,12 @@ async fn users(config: &Config, report: &mut Report) {
         Ok((engine, Standing { found, known })) if found == known => {
             let took = asked.elapsed().as_secs_f64() * 1000.0;
             report.good("users", format!("{engine} answers in {took:.1} ms; its schema is up to date"));
+            return true;
         }
         Ok((engine, Standing { found, known })) if found < known && config.users.migrate => {
             report.good("users", format!("{engine}: the next start brings its schema from {found} to {known}"));
+            // To look at token state there would bring it now.
+            return config.state.url != "sql";
         }
         Ok((engine, Standing { found, known })) if found < known => {
             let what = format!("{engine}: its schema ({found}) is older than this doorward ({known})");
@@ -153,10 +160,11 @@ async fn users(config: &Config, report: &mut Report) {
             report.bad("users", what, "run that version");
         }
         Err(error) => {
-            let fix = "see that users.url names a database that runs, and that this machine may reach and use";
-            report.bad("users", error.to_string(), fix);
+            let (what, fix) = error.told();
+            report.bad("users", what, fix);
         }
     }
+    false
 }
 
 fn listeners(config: &Config, role: Role) -> Vec<(&'static str, &str)> {

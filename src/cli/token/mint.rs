@@ -15,7 +15,7 @@ use crate::token::jwt::sign_claims;
 use crate::token::keys::Algorithm;
 use crate::token::keys::files::read_private;
 use crate::token::keys::signing::SigningKey;
-use crate::token::{Holder, HolderKind, TokenId};
+use crate::token::{CLIENT_PREFIX, Holder, HolderKind, TokenId};
 use crate::units::Span;
 
 /// Opens a session and prints its tokens; with --key, signs a token of another issuer instead
@@ -86,6 +86,9 @@ impl Mint {
     }
 
     fn session(&self, user: &str) -> anyhow::Result<()> {
+        if user.starts_with(CLIENT_PREFIX) {
+            bail!("`{CLIENT_PREFIX}…` stands for OAuth clients; their tokens come from /oauth2/token");
+        }
         let mut config = self.config.load(Role::All)?.config;
         config.auth.access_lifetime = self.lifetime.unwrap_or(config.auth.access_lifetime);
         let _log = parts::log_audit(&config)?;

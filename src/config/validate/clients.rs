@@ -9,6 +9,9 @@ pub(super) fn judge(config: &Config, told: &mut Told) {
         for Mistake { key, what, fix } in client.mistakes() {
             told.error_if(true, format!("clients[{at}].{key}"), what, fix);
         }
+        for Mistake { key, what, fix } in client.doubts() {
+            told.warn_if(true, format!("clients[{at}].{key}"), what, fix);
+        }
         let twice = config.clients[..at].iter().any(|other| other.id == client.id);
         let what = format!("`{}` stands for two clients", client.id);
         told.error_if(twice && !client.id.is_empty(), format!("clients[{at}].id"), what, "give each its own");

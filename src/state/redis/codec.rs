@@ -7,7 +7,7 @@ use fred::types::Value;
 use super::super::record::{kind_from, kind_name, list, words};
 use super::super::{Device, NewSession, Session, StateError};
 use crate::clock::Millis;
-use crate::token::{Generation, Holder, SessionId};
+use crate::token::{Epoch, Generation, Holder, SessionId};
 
 /// An array being read.
 pub(super) struct Reply(VecDeque<Value>);
@@ -63,7 +63,7 @@ impl Reply {
     pub(super) fn session(&mut self) -> Result<Session, StateError> {
         let mut view = self.array()?;
         let sid: SessionId = view.parsed()?;
-        let epoch = view.parsed()?;
+        let subject = view.parsed()?;
         let (expires, now) = (view.unsigned()?, view.unsigned()?);
         let holder = Holder {
             subject: view.text()?,
@@ -76,6 +76,7 @@ impl Reply {
         let (created, rotated, idle, ends): (u64, u64, u64, u64) =
             (view.parsed()?, view.parsed()?, view.parsed()?, view.parsed()?);
         let device = Device { user_agent: view.text()?, ip: view.text()?.parse().ok() };
+        let epoch = Epoch { mark: view.parsed()?, subject };
         // The key's time to live is the idle limit, so it tells the last use without a field of its own. Near the absolute
         // end it cannot, since that caps it; the last rotation is then the best that is known.
         let used = expires.saturating_sub(idle).min(now);

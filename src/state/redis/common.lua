@@ -1,8 +1,12 @@
 -- Shared by all steps; `scripts.rs` puts it before each. KEYS[1] is the subject's index of sessions, whose name gives the
--- prefix of everything else of that subject: one hash tag, so one slot. KEYS[2] is the revocation log; a cluster keeps that
--- in another slot, where a script may not reach, and gives no KEYS[2]. Time is the store's own, never a caller's (SEC-R2).
+-- prefix of everything else of that subject: one hash tag, so one slot. KEYS[2] is the revocation log and KEYS[3] the
+-- not-before mark; a cluster keeps them in another slot, where a script may not reach: it gives neither, and the mark as the
+-- first argument. Time is the store's own, never a caller's (SEC-R2).
 local base = string.sub(KEYS[1], 1, -2)
 local log = KEYS[2]
+local mark
+if log then mark = redis.call('GET', KEYS[3]) else mark = table.remove(ARGV, 1) end
+mark = tonumber(mark or '0')
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
@@ -38,10 +42,22 @@ local function remembered(attempt)
   return redis.call('GET', base .. 'x:' .. attempt)
 end
 
+-- Whether a session is of after the mark, as its field `n` says; a session from before there was a mark has none.
+local function is_today(under)
+  return tonumber(under or '0') >= mark
+end
+
+local function lives(sid)
+  local field = redis.call('HMGET', base .. 's:' .. sid, 'u', 'n')
+  return field[1] and is_today(field[2])
+end
+
 -- Ends a session; true where it was live.
 local function drop(sid)
+  local live = lives(sid)
   redis.call('ZREM', KEYS[1], sid)
-  return redis.call('DEL', base .. 's:' .. sid) == 1
+  redis.call('DEL', base .. 's:' .. sid)
+  return live
 end
 
 -- Lets a key live on until `at` at least.
@@ -74,8 +90,9 @@ end
 -- A session as `codec.rs` reads it; nil where none is live.
 local function view(sid, given_epoch)
   local key = base .. 's:' .. sid
-  local field = redis.call('HMGET', key, 'u', 'k', 'r', 'c', 'm', 'g', 'b', 't', 'i', 'x', 'a', 'p')
-  if not field[1] then return nil end
+  local field = redis.call('HMGET', key, 'u', 'k', 'r', 'c', 'm', 'g', 'b', 't', 'i', 'x', 'a', 'p', 'n')
+  if not field[1] or not is_today(field[13]) then return nil end
+  field[13] = field[13] or '0'
   local expires = now + math.max(redis.call('PTTL', key), 0)
   return { sid, given_epoch or redis.call('GET', base .. 'e') or '0', expires, now, unpack(field) }
 end

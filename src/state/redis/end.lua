@@ -7,7 +7,7 @@ if not field[2] then
   return answer('none')
 end
 if salt ~= '' and field[1] ~= salt then return answer('none') end
-drop(sid)
+if not drop(sid) then return answer('none') end
 tell('s', sid)
 remember(attempt, field[2])
 return answer('ended', field[2])

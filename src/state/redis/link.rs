@@ -12,6 +12,7 @@ use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value};
 
 use super::super::StateError;
 use super::connect::Plan;
+use super::keys::MARK;
 use super::trouble::Trouble;
 
 /// So many timeouts in a row, and the connection is given up. A frozen server (a stopped process, a cut network without a
@@ -28,6 +29,7 @@ const YOUNG: Duration = Duration::from_secs(1);
 pub(super) struct Wire {
     client: Client,
     options: Options,
+    clustered: bool,
 }
 
 impl Wire {
@@ -52,15 +54,29 @@ impl Wire {
         }
     }
 
-    /// What is left of a key's life in milliseconds, as `PTTL` tells it, and plain values of the same slot, in one round trip.
-    pub(super) async fn life_and_values(&self, key: &str, names: [String; 2]) -> Result<(i64, Value), Error> {
+    /// What is left of a key's life in milliseconds, as `PTTL` tells it, the mark, and plain values of the key's slot, in one
+    /// round trip.
+    pub(super) async fn life_mark_and_values(&self, key: &str, names: Vec<String>) -> Result<(i64, Value), Error> {
         let reader = self.reader();
-        tokio::try_join!(Box::pin(reader.pttl(key)), Box::pin(reader.mget(Vec::from(names))))
+        tokio::try_join!(Box::pin(reader.pttl(key)), self.mark_and_values(names))
     }
 
-    /// Plain values of one slot.
-    pub(super) async fn values(&self, names: Vec<String>) -> Result<Value, Error> {
-        Box::pin(self.reader().mget(names)).await
+    /// The mark, and then plain values of one slot.
+    pub(super) async fn mark_and_values(&self, mut names: Vec<String>) -> Result<Value, Error> {
+        let reader = self.reader();
+        if !self.clustered {
+            names.insert(0, MARK.to_owned());
+            return Box::pin(reader.mget(names)).await;
+        }
+        let (mark, values): (Value, Value) =
+            tokio::try_join!(Box::pin(reader.get(MARK)), Box::pin(reader.mget(names)))?;
+        Ok(Value::Array([vec![mark], values.into_array()].concat()))
+    }
+
+    /// The mark alone, as a step of a cluster takes it.
+    pub(super) async fn mark(&self) -> Result<String, Error> {
+        let mark: Option<String> = Box::pin(self.client().get(MARK)).await?;
+        Ok(mark.unwrap_or_else(|| "0".to_owned()))
     }
 
     /// For what checks ask, which must cost little. For commands by name, as [`Self::send`] sends them, fred makes a system
@@ -148,7 +164,7 @@ impl Link {
             if young {
                 connected(&client).await;
             }
-            call(Wire { client: client.clone(), options }).await
+            call(Wire { client: client.clone(), options, clustered: self.plan.config.server.is_clustered() }).await
         };
         let answer = match tokio::time::timeout(budget, work).await {
             Ok(answer) => answer.map_err(|error| refine(&error, budget)),

@@ -9,9 +9,9 @@ use fred::types::Value;
 use tokio::sync::Mutex;
 
 use super::super::record::entry_from;
-use super::super::{Entry, LogBatch, Position, Proof, StateError};
+use super::super::{Entry, LogBatch, Mark, Position, Proof, StateError};
 use super::codec::Reply;
-use super::keys::{BEGAN, LOG, LOG_LENGTH, slot};
+use super::keys::{BEGAN, LOG, LOG_LENGTH, MARK, slot};
 use super::link::Link;
 use crate::clock::Timestamp;
 use crate::secret::{base64url, random_bytes};
@@ -61,6 +61,7 @@ pub(super) struct Sight {
     /// Whether the entry up to which nothing was missing is still there.
     pub(super) anchored: bool,
     pub(super) length: u64,
+    pub(super) mark: Mark,
 }
 
 impl Log {
@@ -164,6 +165,7 @@ impl Log {
                     ("XLEN", vec![LOG.into()]),
                     ("INFO", vec!["replication".into()]),
                     ("INFO", vec!["server".into()]),
+                    ("GET", vec![MARK.into()]),
                 ];
                 wire.send_all(commands.map(|(name, args)| (name, slot(LOG), args)).into()).await
             })
@@ -175,6 +177,8 @@ impl Log {
         let anchored = !results.array()?.is_empty();
         let length = results.unsigned()?;
         let (replication, server) = (results.text()?, results.text()?);
+        let mark = results.next()?.as_string().map_or(Ok(0), |mark| mark.parse());
+        let mark = Mark(mark.map_err(|_| StateError::Corrupt("the mark is no number".into()))?);
         let server = [(&replication, "master_replid"), (&server, "run_id")]
             .map(|(text, name)| info(text, name).unwrap_or_default().to_owned())
             .join(".");
@@ -182,7 +186,7 @@ impl Log {
             Some(began) => began,
             None => self.begin().await?,
         };
-        Ok(Sight { began, server, newest, anchored, length })
+        Ok(Sight { began, server, newest, anchored, length, mark })
     }
 
     /// Marks the beginning of a store's life, by its own clock. Whoever comes second takes the first one's mark.
@@ -283,7 +287,14 @@ mod tests {
     }
 
     fn sight() -> Sight {
-        Sight { began: "a:1".into(), server: "r.s".into(), newest: EntryId(7, 2), anchored: true, length: 2 }
+        Sight {
+            began: "a:1".into(),
+            server: "r.s".into(),
+            newest: EntryId(7, 2),
+            anchored: true,
+            length: 2,
+            mark: Mark(0),
+        }
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use fred::types::Value;
 
-use super::super::{Question, Standing, StateError, StoreHealth};
+use super::super::{Mark, Question, Standing, StateError, StoreHealth};
 use super::codec::Reply;
-use super::keys::{self, LOG, slot};
+use super::keys::{self, BEGAN, LOG, slot};
 use super::link::Link;
 use super::log::info;
 use crate::clock::{Clock, Millis};
@@ -20,20 +20,21 @@ pub(super) const LOOKUP_BUDGET: Duration = Duration::from_millis(100);
 const TOUCH_BUDGET: Duration = Duration::from_millis(500);
 const TOUCHED_AT_ONCE: usize = 256;
 
-pub(super) async fn standing(link: &Link, question: &Question) -> Result<Standing, StateError> {
+pub(super) async fn standing(link: &Link, clock: &dyn Clock, question: &Question) -> Result<Standing, StateError> {
     match question {
         Question::Own { sid, jti, epoch } => {
             let (tag, session) = (sid.tag(), keys::session(sid));
-            let names = [keys::epoch(tag), keys::denied(tag, jti)];
-            let asked = link.run(LOOKUP_BUDGET, |wire| async move { wire.life_and_values(&session, names).await });
+            let names = vec![keys::epoch(tag), keys::denied(tag, jti)];
+            let asked = link.run(LOOKUP_BUDGET, |wire| async move { wire.life_mark_and_values(&session, names).await });
             let (left, values) = asked.await?;
             let mut values = Reply::new(values)?;
+            let mark = mark_of(&values.next()?)?;
             let today = number(&values.next()?)?;
             let denied = !values.next()?.is_null();
             // A live session whose epoch is missing means that the store has lost something: then nothing is believed.
-            // An epoch above the store's was handed out before a failover lost its last rise; the session decides.
+            // An epoch or mark above the store's was handed out before a failover lost its last rise; the session decides.
             Ok(match (u64::try_from(left), today) {
-                (Ok(left), Some(today)) if left > 0 && *epoch >= today && !denied => {
+                (Ok(left), Some(today)) if left > 0 && epoch.subject >= today && epoch.mark >= mark.0 && !denied => {
                     Standing::Live { idle_left: Some(Duration::from_millis(left)), ends: None }
                 }
                 _ => Standing::Dead,
@@ -42,13 +43,14 @@ pub(super) async fn standing(link: &Link, question: &Question) -> Result<Standin
         Question::Foreign { tag, jti, issued } => {
             let mut names = vec![keys::not_before(*tag)];
             names.extend(jti.as_ref().map(|jti| keys::denied(*tag, jti)));
-            let values = link.run(LOOKUP_BUDGET, |wire| async move { wire.values(names).await }).await?;
+            let values = link.run(LOOKUP_BUDGET, |wire| async move { wire.mark_and_values(names).await }).await?;
             let mut values = Reply::new(values)?;
+            let all_denied = mark_of(&values.next()?)?.is_after(*issued, clock.now_millis());
             // A token that does not say when it was issued falls under any denial of its subject.
             let subject_denied =
                 number(&values.next()?)?.is_some_and(|until| issued.is_none_or(|issued| issued.0 <= until));
             let token_denied = jti.is_some() && !values.next()?.is_null();
-            let dead = subject_denied || token_denied;
+            let dead = all_denied || subject_denied || token_denied;
             Ok(if dead { Standing::Dead } else { Standing::Live { idle_left: None, ends: None } })
         }
     }
@@ -145,6 +147,17 @@ fn number(value: &Value) -> Result<Option<u64>, StateError> {
         return Ok(None);
     }
     value.as_u64().map(Some).ok_or_else(|| StateError::Corrupt("text where a number was expected".into()))
+}
+
+fn mark_of(value: &Value) -> Result<Mark, StateError> {
+    Ok(Mark(number(value)?.unwrap_or_default()))
+}
+
+/// The mark as it stands.
+pub(super) async fn mark(link: &Link) -> Result<Mark, StateError> {
+    let values =
+        link.run(LOOKUP_BUDGET, |wire| async move { wire.mark_and_values(vec![BEGAN.to_owned()]).await }).await?;
+    mark_of(&Reply::new(values)?.next()?)
 }
 
 /// The reply of `TIME`: seconds and microseconds.

@@ -32,13 +32,13 @@ use self::debt::Debts;
 use self::link::Link;
 use self::log::Log;
 use self::lookups::LOOKUP_BUDGET;
-use self::scripts::Scripts;
+use self::scripts::{Home, Scripts};
 use self::steps::deadline;
 use self::store_time::StoreTime;
 use super::observe::{Observer, Op};
 use super::{
-    AtLimit, Cause, Entry, LogBatch, Lookups, NewSession, Opened, Position, Question, Rotation, Session, SessionRules,
-    Sessions, Settings, Standing, StateError, StoreHealth, Written,
+    AtLimit, Cause, Entry, LogBatch, Lookups, Mark, NewSession, Opened, Position, Question, Rotation, Session,
+    SessionRules, Sessions, Settings, Standing, StateError, StoreHealth, Written,
 };
 use crate::clock::{Clock, Millis, Timestamp};
 use crate::metrics::Metrics;
@@ -108,12 +108,21 @@ impl RedisState {
         let done = if answer.status == "ended" { Some(answer.rest.text()?) } else { None };
         Ok(Written { done, confirmed })
     }
+
+    /// Raises the mark; to `least` and no further where the store is to have one again that it lost.
+    async fn raise_mark(&self, least: Mark) -> Result<Written<Mark>, StateError> {
+        let deadline = deadline();
+        let args = vec![i64::try_from(least.0).unwrap_or(i64::MAX).into(), attempts::fresh().into()];
+        let mut answer = self.ask_in_time(&self.scripts.mark, Home::Everyone, args, deadline).await?;
+        let confirmed = self.settle(&answer, Home::Everyone, deadline).await;
+        Ok(Written { done: Mark(answer.rest.unsigned()?), confirmed })
+    }
 }
 
 #[async_trait]
 impl Lookups for RedisState {
     async fn standing(&self, question: &Question) -> Result<Standing, StateError> {
-        self.observer.watch(Op::Standing, lookups::standing(&self.lookups, question)).await
+        self.observer.watch(Op::Standing, lookups::standing(&self.lookups, &*self.clock, question)).await
     }
 
     async fn read_log(&self, after: Option<&Position>, wait: Duration) -> Result<LogBatch, StateError> {
@@ -238,6 +247,14 @@ impl Sessions for RedisState {
                 Ok(Written { done: answer.rest.unsigned()?, confirmed })
             })
             .await
+    }
+
+    async fn end_everyone(&self) -> Result<Written<Mark>, StateError> {
+        self.observer.watch(Op::EndEveryone, self.raise_mark(Mark::default())).await
+    }
+
+    async fn mark(&self) -> Result<Mark, StateError> {
+        self.observer.watch(Op::List, lookups::mark(&self.sessions)).await
     }
 
     async fn outdate(&self, tag: SubjectTag) -> Result<Written<()>, StateError> {

@@ -16,8 +16,11 @@ end
 -- looked at, so that a subject with very many sessions does not make each login slower.
 local alive, expired = {}, {}
 for _, other in ipairs(redis.call('ZRANGE', KEYS[1], 0, most > 0 and -1 or 15)) do
-  if redis.call('EXISTS', base .. 's:' .. other) == 1 then
+  if lives(other) then
     alive[#alive + 1] = other
+  elseif redis.call('EXISTS', base .. 's:' .. other) == 1 then
+    -- Ended by the mark, which was told then.
+    drop(other)
   else
     redis.call('ZREM', KEYS[1], other)
     expired[#expired + 1] = other
@@ -37,6 +40,7 @@ end
 local ends = now + lifetime
 redis.call('HSET', key, 'd', salt, 'u', subject, 'k', kind, 'r', roles, 'c', scope, 'm', amr, 'a', agent, 'p', ip,
   'g', 0, 'b', now, 't', now, 'i', idle, 'x', ends)
+if mark > 0 then redis.call('HSET', key, 'n', string.format('%.0f', mark)) end
 redis.call('PEXPIREAT', key, math.min(now + idle, ends))
 redis.call('ZADD', KEYS[1], now, sid)
 -- Longer than any session, so that who asks after one that died of age can be told so.

@@ -3,7 +3,7 @@ local sid, salt, shown, grace, idle, attempt = ARGV[1], ARGV[2], tonumber(ARGV[3
 local ending, stays = ARGV[7], ARGV[8] == 'in_place'
 local key = base .. 's:' .. sid
 if late() then return answer('late') end
-local field = redis.call('HMGET', key, 'd', 'g', 't', 'x', 'q', 'u')
+local field = redis.call('HMGET', key, 'd', 'g', 't', 'x', 'q', 'u', 'n')
 
 if not field[1] then
   local whose = remembered(ending)
@@ -14,6 +14,10 @@ if not field[1] then
 end
 -- Both sides are digests of what the caller sent, behind a MAC that was verified before: comparing them needs no constant time.
 if field[1] ~= salt then return answer('unknown') end
+if not is_today(field[7]) then
+  drop(sid)
+  return answer('unknown')
+end
 local current, since, ends = tonumber(field[2]), now - tonumber(field[3]), tonumber(field[4])
 local calls = field[5] or ''
 

@@ -13,7 +13,7 @@ use super::codec::Reply;
 use super::keys::{self, LOG, LOG_LENGTH, LOG_NUDGE, slot};
 use super::link::Link;
 use super::lookups::pipelined;
-use super::scripts::{Answer, Script};
+use super::scripts::{Answer, Home, Script};
 use crate::token::SubjectTag;
 
 /// One try of a step, and all tries of it together.
@@ -35,12 +35,13 @@ impl RedisState {
     pub(super) async fn step(
         &self,
         script: &Script,
-        tag: SubjectTag,
+        home: impl Into<Home>,
         args: Vec<Value>,
         deadline: Instant,
     ) -> Result<Answer, StateError> {
-        let answer = self.ask(script, tag, args, deadline).await?;
-        self.settle_debt(&answer, tag, deadline).await?;
+        let home = home.into();
+        let answer = self.ask(script, home, args, deadline).await?;
+        self.settle_debt(&answer, home, deadline).await?;
         Ok(answer)
     }
 
@@ -50,11 +51,11 @@ impl RedisState {
     pub(super) async fn ask_in_time(
         &self,
         script: &Script,
-        tag: SubjectTag,
+        home: impl Into<Home>,
         args: Vec<Value>,
         deadline: Instant,
     ) -> Result<Answer, StateError> {
-        let tries = Tries::until(deadline);
+        let (tries, home) = (Tries::until(deadline), home.into());
         let mut over = deadline;
         loop {
             let asked = Instant::now();
@@ -62,7 +63,7 @@ impl RedisState {
             over = over.max(over_at);
             let mut dated = args.clone();
             dated.push(i64::try_from(by.0).unwrap_or(i64::MAX).into());
-            let answer = self.scripts.run(&self.sessions, tries.budget(), script, tag, dated).await;
+            let answer = self.scripts.run(&self.sessions, tries.budget(), script, home, dated).await;
             if let Ok(answer) = &answer {
                 self.store_time.learn(answer.now, asked, Instant::now());
                 // Too late for a try that is answered at once means that the store's clock is not where we took it to be.
@@ -87,13 +88,13 @@ impl RedisState {
     pub(super) async fn ask(
         &self,
         script: &Script,
-        tag: SubjectTag,
+        home: impl Into<Home>,
         args: Vec<Value>,
         deadline: Instant,
     ) -> Result<Answer, StateError> {
-        let tries = Tries::until(deadline);
+        let (tries, home) = (Tries::until(deadline), home.into());
         loop {
-            let answer = self.scripts.run(&self.sessions, tries.budget(), script, tag, args.clone()).await;
+            let answer = self.scripts.run(&self.sessions, tries.budget(), script, home, args.clone()).await;
             if let Some(answer) = tries.settle(answer).await {
                 return answer;
             }
@@ -102,18 +103,27 @@ impl RedisState {
 
     /// After a step that ended something: pays what it left owing, and waits for the replicas. An error means that a
     /// failover may undo what was written.
-    pub(super) async fn settle(&self, answer: &Answer, tag: SubjectTag, deadline: Instant) -> Result<(), StateError> {
-        self.settle_debt(answer, tag, deadline).await?;
-        self.confirm(Some(tag), deadline).await
+    pub(super) async fn settle(
+        &self,
+        answer: &Answer,
+        home: impl Into<Home>,
+        deadline: Instant,
+    ) -> Result<(), StateError> {
+        let home = home.into();
+        self.settle_debt(answer, home, deadline).await?;
+        self.confirm(home.subject(), deadline).await
     }
 
     pub(super) async fn settle_debt(
         &self,
         answer: &Answer,
-        tag: SubjectTag,
+        home: impl Into<Home>,
         deadline: Instant,
     ) -> Result<(), StateError> {
-        if answer.owed { self.debts.pay(&self.sessions, tag, deadline).await } else { Ok(()) }
+        match home.into().subject() {
+            Some(tag) if answer.owed => self.debts.pay(&self.sessions, tag, deadline).await,
+            _ => Ok(()),
+        }
     }
 
     /// `Ok` when as many replicas as configured have seen everything that was written so far to the subject's server, and

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::super::{Cause, Entry, Sessions, StateError};
+use super::super::{Cause, Entry, Mark, Sessions, StateError};
 use super::RedisState;
 use super::log::{EntryId, Place, Sight};
 
@@ -38,6 +38,8 @@ struct Vigil {
     looked: Option<Instant>,
     /// What the log has lost, the oldest first.
     lost: VecDeque<Entry>,
+    /// The highest mark of this store's life.
+    mark: Mark,
 }
 
 impl RedisState {
@@ -73,6 +75,9 @@ impl RedisState {
             };
             let news = self.vigil_log.news(last, wait).await?;
             let more_may_come = !news.is_empty();
+            let marks =
+                news.iter().filter_map(|(_, entry)| if let Entry::Everyone(mark) = entry { Some(*mark) } else { None });
+            vigil.mark = marks.fold(vigil.mark, Mark::max);
             vigil.unproven.extend(news);
             if more_may_come && vigil.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
                 return Ok(());
@@ -80,6 +85,10 @@ impl RedisState {
         }
         let sight = self.vigil_log.sight(vigil.last()).await?;
         vigil.looked = Some(Instant::now());
+        if let Some(mark) = vigil.compare_mark(&sight) {
+            warn!("the token store has lost the mark that everyone's sessions had ended by: it is set again");
+            self.end_again(&Entry::Everyone(mark)).await?;
+        }
         if vigil.place.as_ref().is_some_and(|place| !place.missed_something(&sight)) {
             vigil.prove();
         } else {
@@ -97,12 +106,23 @@ impl RedisState {
         match entry {
             Entry::Session(sid) => self.end(sid, Cause::Admin).await.map(drop),
             Entry::Subject(tag) => self.end_subject(*tag, Cause::Admin, FOREIGN).await.map(drop),
+            Entry::Everyone(mark) => self.raise_mark(*mark).await.map(drop),
             Entry::Key(_) | Entry::Everything => self.announce(entry).await.map(drop),
         }
     }
 }
 
 impl Vigil {
+    /// The mark to be set again, where the store has lost it: by going back, or by eviction, which the log does not tell.
+    fn compare_mark(&mut self, sight: &Sight) -> Option<Mark> {
+        let same_life = self.place.as_ref().is_none_or(|place| place.began == sight.began);
+        let lost = same_life && sight.mark < self.mark;
+        if !lost {
+            self.mark = sight.mark;
+        }
+        lost.then_some(self.mark)
+    }
+
     fn last(&self) -> EntryId {
         self.place.as_ref().map_or_else(EntryId::default, |place| place.last)
     }
@@ -163,7 +183,7 @@ mod tests {
     }
 
     fn sight(began: &str) -> Sight {
-        Sight { began: began.into(), server: "s".into(), newest: id(0), anchored: true, length: 0 }
+        Sight { began: began.into(), server: "s".into(), newest: id(0), anchored: true, length: 0, mark: Mark(0) }
     }
 
     fn lost(heard: std::ops::Range<u64>, now: Vec<(EntryId, Entry)>, began: &str) -> Vec<Entry> {

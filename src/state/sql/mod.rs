@@ -7,6 +7,7 @@
 mod counters;
 mod follow;
 mod log;
+mod mark;
 mod session;
 mod step;
 mod subject;
@@ -24,8 +25,8 @@ use turns::Turns;
 
 use super::observe::{Observer, Op};
 use super::{
-    Cause, Entry, LogBatch, Lookups, NewSession, Opened, Position, Question, Rotation, Session, SessionRules, Sessions,
-    Standing, StateError, StoreHealth, Written,
+    Cause, Entry, LogBatch, Lookups, Mark, NewSession, Opened, Position, Question, Rotation, Session, SessionRules,
+    Sessions, Standing, StateError, StoreHealth, Written,
 };
 use crate::clock::{Clock, Millis, SystemClock, Timestamp};
 use crate::database::{self, Database, DatabaseError, Engine};
@@ -274,6 +275,18 @@ impl Sessions for SqlState {
             step.commit(ended).await
         });
         ended.await.map(committed)
+    }
+
+    async fn end_everyone(&self) -> Result<Written<Mark>, StateError> {
+        let raised = self.step(Op::EndEveryone, Lock::Nothing, |mut step| async move {
+            let mark = mark::raise(&mut step).await?;
+            step.commit(mark).await
+        });
+        raised.await.map(committed)
+    }
+
+    async fn mark(&self) -> Result<Mark, StateError> {
+        self.watch(Op::List, STEP_BUDGET, mark::read(&self.database)).await
     }
 
     async fn outdate(&self, tag: SubjectTag) -> Result<Written<()>, StateError> {

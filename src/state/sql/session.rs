@@ -14,7 +14,7 @@ use crate::clock::Millis;
 use crate::database::{Database, On, query, signed};
 use crate::secret::{Digest, constant_time_eq};
 use crate::token::refresh::Manner;
-use crate::token::{Generation, Holder, SessionId, SubjectTag, TokenId};
+use crate::token::{Epoch, Generation, Holder, SessionId, SubjectTag, TokenId};
 
 /// A session that died of age is kept this long, for whoever asks after it to be told once what became of it.
 const EXPIRED_KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -27,6 +27,7 @@ struct Row {
     created_at: i64,
     seen_at: i64,
     ends_at: i64,
+    mark: i64,
     subject: String,
     kind: String,
     roles: String,
@@ -54,13 +55,14 @@ struct Family {
     expires_at: i64,
 }
 
-/// The beginning of every query for whole sessions.
+/// The beginning of every query for whole sessions: of those that live.
 macro_rules! select_sessions {
     ($rest:literal) => {
         concat!(
-            "SELECT s.sid, s.generation, s.created_at, s.seen_at, s.ends_at, s.subject, s.kind, s.roles, s.scope, s.amr, ",
+            "SELECT s.sid, s.generation, s.created_at, s.seen_at, s.ends_at, s.mark, s.subject, s.kind, s.roles, s.scope, s.amr, ",
             "s.user_agent, s.ip, COALESCE(e.epoch, 0) AS epoch ",
             "FROM state_session s LEFT JOIN state_subject e ON e.tag = s.tag ",
+            "WHERE s.mark >= (SELECT mark FROM state_store) AND s.expires_at > {now} ",
             $rest
         )
     };
@@ -68,7 +70,7 @@ macro_rules! select_sessions {
 
 pub(super) async fn open(step: &mut Step, new: &NewSession, rules: &SessionRules) -> Result<Opened, StateError> {
     let tag = new.sid.tag();
-    let (alive, dead) = of_subject_by_age(step, tag).await?;
+    let BySubject { alive, expired, ended } = of_subject_by_age(step, tag).await?;
     // A repeat of a call whose answer was lost: session ids are random, so this one can only be our own.
     if alive.contains(&new.sid) {
         let session = find(&mut step.change, &new.sid).await?;
@@ -91,7 +93,7 @@ pub(super) async fn open(step: &mut Step, new: &NewSession, rules: &SessionRules
             evicted.push(*sid);
         }
     }
-    for sid in &dead {
+    for sid in expired.iter().chain(&ended) {
         remove(step, sid).await?;
     }
     let ends = step.now.plus(rules.lifetime);
@@ -99,7 +101,7 @@ pub(super) async fn open(step: &mut Step, new: &NewSession, rules: &SessionRules
     let NewSession { sid, holder, salt, device } = new;
     query(
         "INSERT INTO state_session (sid, tag, salt, generation, rotated_at, created_at, seen_at, expires_at, ends_at, \
-         subject, kind, roles, scope, amr, user_agent, ip) VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         mark, subject, kind, roles, scope, amr, user_agent, ip) VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(sid.to_string())
     .bind(tag.to_string())
@@ -109,6 +111,7 @@ pub(super) async fn open(step: &mut Step, new: &NewSession, rules: &SessionRules
     .bind(step.now)
     .bind(step.now.plus(rules.idle).min(ends))
     .bind(ends)
+    .bind(signed(step.mark.0))
     .bind(holder.subject.as_str())
     .bind(kind_name(holder.kind))
     .bind(list(&holder.roles))
@@ -122,28 +125,43 @@ pub(super) async fn open(step: &mut Step, new: &NewSession, rules: &SessionRules
         sid: *sid,
         holder: holder.clone(),
         generation: Generation(0),
-        epoch: step.epoch,
+        epoch: Epoch { mark: step.mark.0, subject: step.epoch },
         created: step.now,
         last_seen: step.now,
         ends,
         device: device.clone(),
     };
-    Ok(Opened::Session { session: Box::new(session), evicted, unconfirmed: false, expired: dead })
+    Ok(Opened::Session { session: Box::new(session), evicted, unconfirmed: false, expired })
 }
 
-/// The subject's sessions: those that live, oldest first, and those that died of age.
-async fn of_subject_by_age(step: &mut Step, tag: SubjectTag) -> Result<(Vec<SessionId>, Vec<SessionId>), StateError> {
-    let rows: Vec<(String, i64)> =
-        query("SELECT sid, expires_at FROM state_session WHERE tag = ? ORDER BY created_at, sid")
+/// What there is of a subject's sessions, oldest first.
+#[derive(Default)]
+struct BySubject {
+    alive: Vec<SessionId>,
+    /// Those that died of age.
+    expired: Vec<SessionId>,
+    /// Those that the mark has ended, which was told then.
+    ended: Vec<SessionId>,
+}
+
+async fn of_subject_by_age(step: &mut Step, tag: SubjectTag) -> Result<BySubject, StateError> {
+    let rows: Vec<(String, i64, i64)> =
+        query("SELECT sid, expires_at, mark FROM state_session WHERE tag = ? ORDER BY created_at, sid")
             .bind(tag.to_string())
             .all(&mut step.change)
             .await?;
-    let (mut alive, mut dead) = (Vec::new(), Vec::new());
-    for (sid, expires) in rows {
-        let side = if unsigned(expires)? > step.now.0 { &mut alive } else { &mut dead };
+    let mut found = BySubject::default();
+    for (sid, expires, mark) in rows {
+        let side = if unsigned(mark)? < step.mark.0 {
+            &mut found.ended
+        } else if unsigned(expires)? <= step.now.0 {
+            &mut found.expired
+        } else {
+            &mut found.alive
+        };
         side.push(sid_from(&sid)?);
     }
-    Ok((alive, dead))
+    Ok(found)
 }
 
 async fn remove(step: &mut Step, sid: &SessionId) -> Result<(), StateError> {
@@ -160,14 +178,18 @@ pub(super) async fn refresh(
     rules: &SessionRules,
 ) -> Result<Rotation, StateError> {
     let row: Option<Family> = query(
-        "SELECT sid, salt, generation, rotated_at, created_at, seen_at, expires_at, ends_at, subject, kind, roles, scope, \
-         amr, user_agent, ip FROM state_session WHERE sid = ? {lock}",
+        "SELECT sid, salt, generation, rotated_at, created_at, seen_at, expires_at, ends_at, mark, subject, kind, roles, \
+         scope, amr, user_agent, ip FROM state_session WHERE sid = ? {lock}",
     )
     .bind(sid.to_string())
     .maybe(&mut step.change)
     .await?;
     let Some(family) = row else { return Ok(Rotation::Unknown) };
     if !constant_time_eq(family.salt.as_bytes(), salt.to_string().as_bytes()) {
+        return Ok(Rotation::Unknown);
+    }
+    if unsigned(family.row.mark)? < step.mark.0 {
+        remove(step, sid).await?;
         return Ok(Rotation::Unknown);
     }
     if unsigned(family.expires_at)? <= step.now.0 {
@@ -220,9 +242,10 @@ pub(super) async fn refresh(
 
 /// Ends a session and tells the log; false where none was live.
 pub(super) async fn end(step: &mut Step, sid: &SessionId) -> Result<bool, StateError> {
-    let ended = query("DELETE FROM state_session WHERE sid = ? AND expires_at > ?")
+    let ended = query("DELETE FROM state_session WHERE sid = ? AND expires_at > ? AND mark >= ?")
         .bind(sid.to_string())
         .bind(step.now)
+        .bind(signed(step.mark.0))
         .run(&mut step.change)
         .await?;
     if ended > 0 {
@@ -247,9 +270,10 @@ pub(super) async fn subject_by_salt(
 
 /// Ends all sessions of a subject; how many were live. The caller tells the log.
 pub(super) async fn end_all(step: &mut Step, tag: SubjectTag) -> Result<u64, StateError> {
-    let ended = query("DELETE FROM state_session WHERE tag = ? AND expires_at > ?")
+    let ended = query("DELETE FROM state_session WHERE tag = ? AND expires_at > ? AND mark >= ?")
         .bind(tag.to_string())
         .bind(step.now)
+        .bind(signed(step.mark.0))
         .run(&mut step.change)
         .await?;
     Ok(ended)
@@ -262,7 +286,7 @@ pub(super) async fn touch(step: &mut Step, sid: &SessionId, at: Millis, idle: Du
     query(
         "UPDATE state_session SET seen_at = CASE WHEN seen_at > ? THEN seen_at ELSE ? END, \
          expires_at = CASE WHEN expires_at > ? THEN expires_at WHEN ends_at < ? THEN ends_at ELSE ? END \
-         WHERE sid = ? AND expires_at > ?",
+         WHERE sid = ? AND expires_at > ? AND mark >= (SELECT mark FROM state_store)",
     )
     .bind(at)
     .bind(at)
@@ -280,15 +304,17 @@ pub(super) async fn standing(
     database: &Database,
     sid: &SessionId,
     jti: &TokenId,
-    epoch: u64,
+    epoch: Epoch,
 ) -> Result<Standing, StateError> {
     let row: Option<(i64, i64, i64)> = query(
         "SELECT s.expires_at, s.ends_at, {now} FROM state_session s JOIN state_subject e ON e.tag = s.tag \
-         WHERE s.sid = ? AND s.expires_at > {now} AND e.epoch <= ? AND NOT EXISTS \
+         WHERE s.sid = ? AND s.expires_at > {now} AND e.epoch <= ? \
+         AND (SELECT mark FROM state_store) <= ? AND NOT EXISTS \
          (SELECT 1 FROM state_denied_token d WHERE d.tag = s.tag AND d.jti = ? AND d.until > {now})",
     )
     .bind(sid.to_string())
-    .bind(signed(epoch))
+    .bind(signed(epoch.subject))
+    .bind(signed(epoch.mark))
     .bind(jti.as_str())
     .maybe(database)
     .await?;
@@ -298,19 +324,19 @@ pub(super) async fn standing(
 }
 
 pub(super) async fn find(on: impl Into<On<'_>>, sid: &SessionId) -> Result<Option<Session>, StateError> {
-    let found = query(select_sessions!("WHERE s.sid = ? AND s.expires_at > {now}"));
+    let found = query(select_sessions!("AND s.sid = ?"));
     let whole: Option<Whole> = found.bind(sid.to_string()).maybe(on).await?;
     whole.map(Whole::session).transpose()
 }
 
 pub(super) async fn of_subject(database: &Database, tag: SubjectTag) -> Result<Vec<Session>, StateError> {
-    let found = query(select_sessions!("WHERE s.tag = ? AND s.expires_at > {now} ORDER BY s.created_at, s.sid"));
+    let found = query(select_sessions!("AND s.tag = ? ORDER BY s.created_at, s.sid"));
     let all: Vec<Whole> = found.bind(tag.to_string()).all(database).await?;
     all.into_iter().map(Whole::session).collect()
 }
 
 pub(super) async fn all(database: &Database, limit: usize) -> Result<Vec<Session>, StateError> {
-    let found = query(select_sessions!("WHERE s.expires_at > {now} ORDER BY s.created_at DESC LIMIT ?"));
+    let found = query(select_sessions!("ORDER BY s.created_at DESC LIMIT ?"));
     let all: Vec<Whole> = found.bind(signed(limit as u64)).all(database).await?;
     all.into_iter().map(Whole::session).collect()
 }
@@ -329,6 +355,7 @@ impl Whole {
 }
 
 impl Row {
+    /// With its subject's epoch.
     fn session(self, epoch: u64) -> Result<Session, StateError> {
         Ok(Session {
             sid: sid_from(&self.sid)?,
@@ -340,7 +367,7 @@ impl Row {
                 amr: words(&self.amr)?,
             },
             generation: generation(self.generation)?,
-            epoch,
+            epoch: Epoch { mark: unsigned(self.mark)?, subject: epoch },
             created: Millis(unsigned(self.created_at)?),
             last_seen: Millis(unsigned(self.seen_at)?),
             ends: Millis(unsigned(self.ends_at)?),

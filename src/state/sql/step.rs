@@ -1,6 +1,6 @@
 //! One step: a transaction with the database's time, the subject it works on, and what it will tell the revocation log.
 
-use super::super::{Entry, StateError};
+use super::super::{Entry, Mark, StateError};
 use super::{log, unsigned};
 use crate::clock::Millis;
 use crate::database::{Change, Database, query};
@@ -34,6 +34,8 @@ pub(super) struct Step {
     pub now: Millis,
     /// The subject's epoch; 0 where it has no row, or none is locked.
     pub epoch: u64,
+    /// Everyone's; 0 where no subject's row is locked.
+    pub mark: Mark,
     /// Until when the subject's row is kept.
     pub kept_until: Millis,
     told: Vec<Entry>,
@@ -45,6 +47,7 @@ struct Locked {
     epoch: i64,
     keep_until: i64,
     at: i64,
+    mark: i64,
 }
 
 impl Step {
@@ -55,11 +58,21 @@ impl Step {
             Lock::Subject(tag) => lock_row(&mut change, tag).await?,
             Lock::NewSubject(tag) => Some(lock_or_make_row(&mut change, tag).await?),
         };
-        let (now, epoch, kept_until) = match locked {
-            Some(row) => (Millis(unsigned(row.at)?), unsigned(row.epoch)?, Millis(unsigned(row.keep_until)?)),
-            None => (change.now().await?, 0, Millis(0)),
-        };
-        Ok(Self { change, now, epoch, kept_until, told: Vec::new() })
+        let told = Vec::new();
+        Ok(match locked {
+            Some(row) => Self {
+                change,
+                now: Millis(unsigned(row.at)?),
+                epoch: unsigned(row.epoch)?,
+                mark: Mark(unsigned(row.mark)?),
+                kept_until: Millis(unsigned(row.keep_until)?),
+                told,
+            },
+            None => {
+                let now = change.now().await?;
+                Self { change, now, epoch: 0, mark: Mark::default(), kept_until: Millis(0), told }
+            }
+        })
     }
 
     /// The log will tell this. It is written at the very end, since its one row is what steps of all subjects wait for.
@@ -80,7 +93,7 @@ impl Step {
 async fn lock_row(change: &mut Change, tag: SubjectTag) -> Result<Option<Locked>, sqlx::Error> {
     // The time of the outer row: the inner one is locked by then.
     query(
-        "SELECT s.epoch, s.keep_until, {clock} AS at \
+        "SELECT s.epoch, s.keep_until, {clock} AS at, (SELECT mark FROM state_store) AS mark \
          FROM (SELECT epoch, keep_until FROM state_subject WHERE tag = ? {lock}) s",
     )
     .bind(tag.to_string())

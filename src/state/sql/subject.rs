@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::{Standing, StateError};
+use super::super::mark::ISSUER_AHEAD;
+use super::super::{Mark, Standing, StateError};
 use super::step::Step;
+use super::unsigned;
 use crate::clock::{Millis, Timestamp};
 use crate::database::{Database, query, signed};
 use crate::token::{SubjectTag, TokenId};
@@ -13,9 +15,6 @@ const LONGER: Duration = Duration::from_secs(24 * 3600);
 
 /// A denied token is remembered a little longer than it lives, for clocks that differ.
 const DENIED_LONGER: Duration = Duration::from_secs(120);
-
-/// An issuer's clock may be ahead of ours by this much: the leeway that `iat` has.
-const ISSUER_AHEAD: Duration = Duration::from_secs(5);
 
 /// Keeps the subject's epoch until after `ends`; longer than that, so that few steps have to.
 pub(super) async fn keep(step: &mut Step, tag: SubjectTag, ends: Millis) -> Result<(), StateError> {
@@ -80,18 +79,19 @@ pub(super) async fn standing(
     jti: Option<&TokenId>,
     issued: Option<Timestamp>,
 ) -> Result<Standing, StateError> {
-    let issued = issued.map_or(0, |issued| signed(issued.0));
-    let (denials,): (i64,) = query(
+    let (denials, mark, now): (i64, i64, i64) = query(
         "SELECT (SELECT count(*) FROM state_subject WHERE tag = ? AND denied_until > {now} AND denied_seconds >= ?) \
-         + (SELECT count(*) FROM state_denied_token WHERE tag = ? AND jti = ? AND until > {now})",
+         + (SELECT count(*) FROM state_denied_token WHERE tag = ? AND jti = ? AND until > {now}), \
+         (SELECT mark FROM state_store), {now}",
     )
     .bind(tag.to_string())
-    .bind(issued)
+    .bind(issued.map_or(0, |issued| signed(issued.0)))
     .bind(tag.to_string())
     .bind(jti.map_or("", TokenId::as_str))
     .one(database)
     .await?;
-    Ok(if denials > 0 { Standing::Dead } else { Standing::Live { idle_left: None, ends: None } })
+    let dead = denials > 0 || Mark(unsigned(mark)?).is_after(issued, Millis(unsigned(now)?));
+    Ok(if dead { Standing::Dead } else { Standing::Live { idle_left: None, ends: None } })
 }
 
 pub(super) async fn purge(database: &Database, now: Millis) -> Result<(), StateError> {

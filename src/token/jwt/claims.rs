@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::token::jws::Header;
 use crate::token::jwt::ACCESS_TYPE;
 use crate::token::remote::{ClaimMapping, IssuerSettings};
-use crate::token::{Claims, TokenError, TokenId};
+use crate::token::{Claims, Epoch, TokenError, TokenId};
 
 /// How far another machine's clock may be ahead of ours for `nbf` and `iat`. `exp` gets no such grace.
 pub const LEEWAY: Duration = Duration::from_secs(5);
@@ -100,7 +100,7 @@ impl Expected {
             issued,
             jti,
             sid: None,
-            epoch: 0,
+            epoch: Epoch::default(),
             roles: Vec::new(),
             scope: Vec::new(),
             amr,
@@ -198,10 +198,7 @@ impl<'a> Payload<'a> {
         if claims.issued.is_none() {
             return Err(TokenError::Claim("iat"));
         }
-        claims.epoch = match self.0.get("epoch") {
-            None => 0,
-            Some(epoch) => epoch.as_u64().ok_or(TokenError::Claim("epoch"))?,
-        };
+        claims.epoch = Epoch { mark: self.number("mark")?, subject: self.number("epoch")? };
         claims.roles = self.list("roles", "roles", Text::Refused)?;
         claims.scope = split(self.text("scope")?.unwrap_or_default());
         Ok(())
@@ -223,6 +220,11 @@ impl<'a> Payload<'a> {
             Some(Value::String(subject)) if !subject.is_empty() => Ok(subject.clone()),
             _ => Err(TokenError::Claim("sub")),
         }
+    }
+
+    /// 0 where there is none.
+    fn number(self, name: &'static str) -> Result<u64, TokenError> {
+        self.0.get(name).map_or(Ok(0), |value| value.as_u64().ok_or(TokenError::Claim(name)))
     }
 
     fn text(self, name: &'static str) -> Result<Option<&'a str>, TokenError> {

@@ -10,7 +10,7 @@ pub mod verify;
 
 use crate::clock::Timestamp;
 use crate::fault::{Fault, Kind};
-use crate::token::{Holder, SessionId, TokenId};
+use crate::token::{Epoch, Holder, SessionId, TokenId};
 
 pub use self::profile::{OwnKeys, OwnProfile, SetupError};
 pub use self::sign::{Signer, sign_claims};
@@ -27,8 +27,7 @@ pub struct AccessToken<'a> {
     pub holder: &'a Holder,
     pub sid: SessionId,
     pub jti: &'a TokenId,
-    /// The subject's epoch: "log out everywhere" raises it and so refuses older tokens.
-    pub epoch: u64,
+    pub epoch: Epoch,
     pub issued: Timestamp,
     pub expires: Timestamp,
     /// When the holder proved who they are (OpenID Connect Core section 2).

@@ -109,6 +109,8 @@ struct Payload<'a> {
     jti: &'a str,
     sid: SessionId,
     epoch: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark: Option<u64>,
     roles: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
@@ -155,7 +157,8 @@ impl Serialize for AccessToken<'_> {
             exp: self.expires.0,
             jti: self.jti.as_str(),
             sid: self.sid,
-            epoch: self.epoch,
+            epoch: self.epoch.subject,
+            mark: (self.epoch.mark > 0).then_some(self.epoch.mark),
             roles: &holder.roles,
             scope: (!holder.scope.is_empty()).then(|| holder.scope.join(" ")),
             amr: &holder.amr,

@@ -72,6 +72,24 @@ impl History for SqlUsers {
         within(update.run(&self.database)).await.map(drop)
     }
 
+    async fn all_ended_before(&self, moment: Millis, cause: Cause) -> Result<(), UserError> {
+        loop {
+            let select = query(
+                "SELECT sid FROM session_history WHERE ended_at IS NULL AND ends_at > ? AND created_at < ? LIMIT ?",
+            );
+            let select = select.bind(moment).bind(moment).bind(FORGOTTEN_AT_ONCE);
+            let sids: Vec<(String,)> = within(select.all(&self.database)).await?;
+            for (sid,) in &sids {
+                let update =
+                    query("UPDATE session_history SET ended_at = ?, cause = ? WHERE sid = ? AND ended_at IS NULL");
+                within(update.bind(moment).bind(cause.as_str()).bind(sid.as_str()).run(&self.database)).await?;
+            }
+            if (sids.len() as i64) < FORGOTTEN_AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
     async fn of_user(&self, user: &UserId, limit: u32) -> Result<Vec<PastSession>, UserError> {
         let select = query(
             "SELECT sid, user_id, created_at, seen_at, ends_at, user_agent, ip, ended_at, cause FROM session_history \

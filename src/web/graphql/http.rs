@@ -2,6 +2,7 @@
 //! executed is answered 4xx, all else 200, each with `errors` in the body; nothing of it may be cached (SEC-R13).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_graphql::{Request as Question, Response as Outcome, ServerError};
 use axum::Extension;
@@ -18,7 +19,7 @@ use crate::fault::Kind;
 use crate::web::Desk;
 use crate::web::account::device;
 use crate::web::body::json_object;
-use crate::web::problem::Problem;
+use crate::web::problem::{Problem, SOON};
 use crate::web::session::unstored;
 
 /// What all requests share.
@@ -93,12 +94,14 @@ impl Face {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
-        let limit = Arc::clone(&asked.call.limit);
+        let (limit, unavailable) = (Arc::clone(&asked.call.limit), Arc::clone(&asked.unavailable));
         let outcome = self.schema.execute(question.data(asked)).await;
         let mut response = told(outcome);
         // A refusal inside a document has no status of its own in the answer's head, but the same advice.
         if let Some(standing) = limit.get().filter(|standing| !standing.spent.allowed) {
             response.headers_mut().insert(header::RETRY_AFTER, standing.retry_after().into());
+        } else if unavailable.load(Ordering::Relaxed) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(SOON));
         }
         response
     }
@@ -136,6 +139,6 @@ fn refused(status: StatusCode, message: &str, code: &str) -> Response {
 impl Asked {
     fn of(desk: Arc<Desk>, request: &Request) -> Self {
         let (call, device) = (desk.call(request), device(&desk, request));
-        Self { headers: request.headers().clone(), call, device, desk }
+        Self { headers: request.headers().clone(), call, device, desk, unavailable: Arc::default() }
     }
 }

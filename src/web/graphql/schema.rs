@@ -2,6 +2,7 @@
 //! schema's own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::{
     Context, EmptySubscription, Error, ID, InputValueError, InputValueResult, Object, Scalar, ScalarType, Schema,
@@ -12,6 +13,7 @@ use serde_json::json;
 
 use super::document::Most;
 use crate::accounts::AccountError;
+use crate::fault::Kind;
 use crate::issue::{Call, TokenPair};
 use crate::state::Device;
 use crate::token::bearer::bearer;
@@ -40,6 +42,8 @@ pub(super) struct Asked {
     pub(super) headers: HeaderMap,
     pub(super) call: Call,
     pub(super) device: Device,
+    /// Whether some field could not be answered now: advice that stands in the answer's head.
+    pub(super) unavailable: Arc<AtomicBool>,
 }
 
 impl Asked {
@@ -49,6 +53,17 @@ impl Asked {
 
     fn bearer(&self) -> Result<&str, Problem> {
         bearer(&self.headers).map_err(|none| Problem::of(&none, BEARER_WANTED))
+    }
+
+    fn refuse(&self, problem: &Problem) -> Error {
+        self.note(problem);
+        Error::from(problem)
+    }
+
+    fn note(&self, problem: &Problem) {
+        if problem.kind == Kind::Unavailable {
+            self.unavailable.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -116,10 +131,14 @@ impl MutationResponse {
         Self { status: problem.kind.http().as_u16().into(), errors: Some(vec![error]), payload: None }
     }
 
-    fn of(status: i32, mutation: &str, opened: Result<TokenPair, AccountError>) -> Self {
+    fn of(asked: &Asked, status: i32, mutation: &str, opened: Result<TokenPair, AccountError>) -> Self {
         match opened {
             Ok(tokens) => Self::signed_in(status, &tokens),
-            Err(error) => Self::refused(&Problem::account(&error), argument(&error).unwrap_or(mutation)),
+            Err(error) => {
+                let problem = Problem::account(&error);
+                asked.note(&problem);
+                Self::refused(&problem, argument(&error).unwrap_or(mutation))
+            }
         }
     }
 }
@@ -144,7 +163,7 @@ impl Query {
             let (accounts, caller) = asked.desk.account_call(&asked.headers).await?;
             accounts.profile(&caller, &asked.call).await.map_err(|error| Problem::account(&error))
         };
-        Ok(User::of(&me.await.map_err(|problem| Error::from(&problem))?))
+        Ok(User::of(&me.await.map_err(|problem| asked.refuse(&problem))?))
     }
 }
 
@@ -161,20 +180,20 @@ impl Mutation {
         password: String,
     ) -> Result<MutationResponse, Error> {
         let asked: &Asked = context.data()?;
-        let accounts = asked.accounts().map_err(|problem| Error::from(&problem))?;
+        let accounts = asked.accounts().map_err(|problem| asked.refuse(&problem))?;
         let (device, call) = (asked.device.clone(), &asked.call);
         let opened = accounts.register_and_login(Manner::InPlace, &email, &password, device, call).await;
-        Ok(MutationResponse::of(201, "register", opened))
+        Ok(MutationResponse::of(asked, 201, "register", opened))
     }
 
     /// Signs in. A token of an earlier sign-in on this device, as the bearer, tells it apart from strangers.
     #[graphql(complexity = "10 + child_complexity")]
     async fn login(&self, context: &Context<'_>, email: String, password: String) -> Result<MutationResponse, Error> {
         let asked: &Asked = context.data()?;
-        let accounts = asked.accounts().map_err(|problem| Error::from(&problem))?;
+        let accounts = asked.accounts().map_err(|problem| asked.refuse(&problem))?;
         let (known, device) = (asked.bearer().ok(), asked.device.clone());
         let opened = accounts.login_refreshed(Manner::InPlace, &email, &password, known, device, &asked.call).await;
-        Ok(MutationResponse::of(200, "login", opened))
+        Ok(MutationResponse::of(asked, 200, "login", opened))
     }
 
     /// A new access token for the refresh token that is the bearer. That stays good.
@@ -185,7 +204,7 @@ impl Mutation {
             let refreshed = accounts.refresh_in_place(shown, &asked.device, &asked.call).await;
             refreshed.map_err(|error| Problem::account(&error))
         };
-        refreshed.await.map_err(|problem| Error::from(&problem))
+        refreshed.await.map_err(|problem| asked.refuse(&problem))
     }
 
     /// Ends the session of the refresh token that is the bearer.
@@ -195,7 +214,7 @@ impl Mutation {
             let (accounts, shown) = (asked.accounts()?, asked.bearer()?);
             accounts.logout(shown, &asked.call).await.map_err(|error| Problem::account(&error))
         };
-        ended.await.map_err(|problem| Error::from(&problem))?;
+        ended.await.map_err(|problem| asked.refuse(&problem))?;
         Ok(true)
     }
 }

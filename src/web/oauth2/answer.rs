@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::fault::{Fault, Kind};
 use crate::oauth::OAuthError;
-use crate::web::problem::Problem;
+use crate::web::problem::{Problem, SOON};
 use crate::web::session::unstored;
 
 /// What a client is told.
@@ -53,7 +53,7 @@ impl Refusal {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(SOON));
         }
         response
     }
