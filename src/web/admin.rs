@@ -284,7 +284,7 @@ fn event(line: AuditLine) -> EventView {
     }
 }
 
-fn page_of(limit: Option<u32>) -> Result<u32, Problem> {
+pub(super) fn page_of(limit: Option<u32>) -> Result<u32, Problem> {
     let limit = limit.unwrap_or(USUAL_PAGE);
     let fits = (1..=MOST_LISTED).contains(&limit);
     if fits { Ok(limit) } else { Err(Problem::malformed("`limit` is 1 to 1000.")) }
@@ -294,7 +294,7 @@ pub(super) fn named(id: &str) -> Result<UserId, Problem> {
     UserId::new(id).ok_or_else(|| Problem::account(&AccountError::NoSuchUser))
 }
 
-fn asked<T>(query: Result<Query<T>, axum::extract::rejection::QueryRejection>) -> Result<T, Problem> {
+pub(super) fn asked<T>(query: Result<Query<T>, axum::extract::rejection::QueryRejection>) -> Result<T, Problem> {
     let Query(asked) =
         query.map_err(|_| Problem::malformed("A parameter of the query is unknown or of the wrong kind."))?;
     Ok(asked)

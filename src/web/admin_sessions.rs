@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::accounts::lock::Lock;
 use crate::clock::Millis;
 use crate::web::Desk;
 use crate::web::account::Ended;
 use crate::web::account_sessions::Sessions;
-use crate::web::admin::named;
+use crate::web::admin::{asked, named, page_of};
 use crate::web::problem::{Problem, ProblemBody};
 use crate::web::session::unstored;
-use crate::web::view::{SessionView, moment};
+use crate::web::view::{PastSessionView, SessionView, moment};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Locks {
@@ -36,6 +37,20 @@ impl LockView {
     fn of(lock: &Lock) -> Self {
         Self { session: lock.device.map(|sid| sid.to_string()), until: moment(lock.until) }
     }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Newest {
+    /// At most this many: 1 to 1000, 100 where absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct PastSessions {
+    sessions: Vec<PastSessionView>,
 }
 
 /// How everyone's sessions ended.
@@ -63,6 +78,27 @@ pub(super) async fn sessions(
     let sessions = admin.sessions_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     let view = |session| SessionView::of(session, session.sid == caller.sid);
     Ok(unstored(&Sessions { sessions: sessions.iter().map(view).collect() }))
+}
+
+/// A user's sessions as they are remembered, ended ones too, newest first: for as long as `retention` says, and also of a user
+/// who was deleted since.
+#[utoipa::path(get, path = "/admin/users/{id}/history", tag = "admin", security(("bearer" = [])), params(("id" = String, Path), Newest), responses(
+    (status = 200, body = PastSessions),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn history(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    query: Result<Query<Newest>, QueryRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let call = desk.call(&request);
+    let (accounts, caller) = desk.account_call(request.headers()).await?;
+    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let Newest { limit } = asked(query)?;
+    let past = admin.history_of(&named(&id)?, page_of(limit)?).await.map_err(|error| Problem::account(&error))?;
+    Ok(unstored(&PastSessions { sessions: past.iter().map(PastSessionView::of).collect() }))
 }
 
 /// Ends all sessions of a user.

@@ -47,6 +47,7 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .routes(routes!(admin::set_roles))
         .routes(routes!(admin::set_disabled))
         .routes(routes!(admin_sessions::sessions, admin_sessions::end_sessions))
+        .routes(routes!(admin_sessions::history))
         .routes(routes!(admin_sessions::locks, admin_sessions::unlock))
         .routes(routes!(admin_sessions::end_session))
         .routes(routes!(admin_sessions::end_everyone))

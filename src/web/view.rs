@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::clock::Millis;
 use crate::state::Session;
 use crate::users::User;
+use crate::users::history::PastSession;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct UserView {
@@ -39,6 +40,44 @@ pub(super) struct SessionView {
     ip: Option<String>,
     /// Whether it is the one that asks.
     current: bool,
+}
+
+/// A session as it is remembered, also beyond its end.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PastSessionView {
+    id: String,
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// As of the last login, refresh or end.
+    #[schema(format = DateTime)]
+    last_seen_at: String,
+    /// When it ends at the latest.
+    #[schema(format = DateTime)]
+    expires_at: String,
+    /// When it was ended; null for one that lives, or died of age.
+    #[schema(format = DateTime)]
+    ended_at: Option<String>,
+    /// Why: `logout`, `logout_all`, `reuse`, `admin` or `limit`.
+    cause: Option<String>,
+    /// The `User-Agent` that signed in.
+    device: String,
+    ip: Option<String>,
+}
+
+impl PastSessionView {
+    pub(super) fn of(past: &PastSession) -> Self {
+        let (ended_at, cause) = past.ended.as_ref().map(|(at, cause)| (moment(*at), cause.clone())).unzip();
+        Self {
+            id: past.sid.to_string(),
+            created_at: moment(past.created),
+            last_seen_at: moment(past.last_seen),
+            expires_at: moment(past.ends),
+            ended_at,
+            cause,
+            device: past.user_agent.clone(),
+            ip: past.ip.map(|ip| ip.to_string()),
+        }
+    }
 }
 
 impl UserView {

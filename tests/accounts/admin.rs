@@ -1,7 +1,9 @@
 //! Administrators: the first one, who is one, and how they see other people's accounts. What becomes of those whom they change is
 //! in `faces`.
 
-use serde_json::json;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
 
 use crate::harness::http::Request;
 use crate::on_every_store;
@@ -10,6 +12,7 @@ use crate::service::{PASSWORD, Service, Store, Tokens, refused};
 on_every_store!(
     the_first_administrator_is_made_by_a_secret_that_works_once,
     the_role_is_asked_of_the_users_not_of_the_token,
+    ended_sessions_are_remembered_with_their_cause,
 );
 
 // SEC-L12
@@ -100,4 +103,34 @@ fn one_account_is_shown_given_roles_and_deleted_once() {
     }
     assert_eq!(service.ask("DELETE", &path, &admin.access).status, 200);
     refused(&service.ask("DELETE", &path, &admin.access), 404, "user_not_found");
+}
+
+fn ended_sessions_are_remembered_with_their_cause(store: Store) {
+    let service = Service::start(store);
+    let admin = service.administrator();
+    let id = service.register("alice@example.com");
+    let (left, taken, kept) =
+        (service.login("alice@example.com"), service.login("alice@example.com"), service.login("alice@example.com"));
+    assert_eq!(service.ask("POST", "/auth/logout", &left.access).status, 200);
+    assert_eq!(service.ask("DELETE", &format!("/admin/sessions/{}", taken.sid()), &admin.access).status, 200);
+    let wanted = [(kept.sid(), Value::Null), (taken.sid(), json!("admin")), (left.sid(), json!("logout"))];
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let reply = service.get(&format!("/admin/users/{id}/history"), &admin.access);
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let mut past: Vec<_> = reply.json()["sessions"].as_array().unwrap().clone();
+        // Of one second, their order is by chance.
+        past.sort_by_key(|session| wanted.iter().position(|(sid, _)| session["id"] == sid.as_str()));
+        let told: Vec<_> = past.iter().map(|session| (session["id"].clone(), session["cause"].clone())).collect();
+        if told == wanted.clone().map(|(sid, cause)| (json!(sid), cause)) {
+            assert!(past.iter().all(|session| session["ended_at"].is_null() == session["cause"].is_null()), "{past:?}");
+            break;
+        }
+        assert!(Instant::now() < until, "{told:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let newest = service.get(&format!("/admin/users/{id}/history?limit=1"), &admin.access);
+    assert_eq!(newest.json()["sessions"].as_array().unwrap().len(), 1);
+    refused(&service.get(&format!("/admin/users/{id}/history?limit=0"), &admin.access), 400, "malformed_request");
+    refused(&service.get(&format!("/admin/users/{id}/history"), &kept.access), 403, "forbidden");
 }
