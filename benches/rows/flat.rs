@@ -72,10 +72,15 @@ pub fn connections(world: &World) -> Vec<Line> {
             turn(&[process.id()], || closed::run(lines, until, script))
         });
     }
-    let floors = each(&measured[1]);
-    let beside = format!("bare hyper: {} µs", floors.map(|cpu| format!("{cpu:.2}")).collect::<Vec<_>>().join(", "));
-    let names = counts.map(|count| count.to_string());
-    vec![line("connections", &names, &measured[0], &beside)]
+    // With one connection either server sleeps and wakes for every request, five times as dear as work that waits for it; what
+    // must be flat is what a check costs beside that.
+    let shares: Vec<_> = each(&measured[0]).zip(each(&measured[1])).map(|(ours, floor)| ours / floor).collect();
+    let cases = counts.iter().zip(&shares).zip(each(&measured[0]).zip(each(&measured[1])));
+    let told: Vec<_> = cases
+        .map(|((count, share), (ours, floor))| format!("{count}: {share:.2} × ({ours:.2} against {floor:.2} µs)"))
+        .collect();
+    let what = "CPU a check as a ratio to bare hyper's, flat over connections";
+    vec![Line::new(what, FLAT, spread(shares.into_iter()), told.join(", "))]
 }
 
 /// Once all are warm: a connection that asks nothing for too long is closed.
@@ -96,12 +101,17 @@ fn by_turns(world: &World, cases: usize, mut run: impl FnMut(usize) -> Turn) -> 
 }
 
 fn line(what: &str, names: &[String], turns: &[Vec<Turn>], more: &str) -> Line {
-    let (least, most) = each(turns).fold((f64::MAX, 0.0), |(least, most), cpu| (cpu.min(least), cpu.max(most)));
     let told: Vec<_> = names.iter().zip(each(turns)).map(|(name, cpu)| format!("{name}: {cpu:.2} µs")).collect();
     let figures = format!("CPU a check with {}{}{more}", told.join(", "), if more.is_empty() { "" } else { "; " });
-    Line::new(&format!("CPU a check, flat over {what}"), FLAT, most / least, figures)
+    Line::new(&format!("CPU a check, flat over {what}"), FLAT, spread(each(turns)), figures)
 }
 
 fn each(turns: &[Vec<Turn>]) -> impl Iterator<Item = f64> {
     turns.iter().map(|turns| median(turns.iter().map(|turn| turn.cpu)))
+}
+
+/// The dearest against the cheapest.
+fn spread(cases: impl Iterator<Item = f64>) -> f64 {
+    let (least, most) = cases.fold((f64::MAX, 0.0), |(least, most), case| (case.min(least), case.max(most)));
+    most / least
 }
