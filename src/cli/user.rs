@@ -2,6 +2,7 @@
 //! hears of what ends by the revocation log.
 
 mod import;
+mod look;
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -9,17 +10,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 
 use super::parts::{self, Console};
-use super::session::moment;
 use super::{ConfigArgs, Format, Outcome, OutputArgs, block_on, terminal};
 use crate::accounts::AccountError;
 use crate::accounts::admin::Admin;
-use crate::accounts::lock::Lock;
 use crate::config::{Config, Role};
 use crate::fault::{Fault, Kind};
-use crate::users::{Page, User, UserId};
+use crate::users::{User, UserId};
 
 /// Makes, lists and changes accounts
 #[derive(Debug, Subcommand)]
@@ -30,8 +28,8 @@ use crate::users::{Page, User, UserId};
 pub(super) enum UserCommand {
     Add(Add),
     Import(import::Import),
-    List(List),
-    Show(Show),
+    List(look::List),
+    Show(look::Show),
     Disable(Disable),
     Enable(Enable),
     Unlock(Unlock),
@@ -67,38 +65,6 @@ struct PasswordArgs {
     /// A file with the password in its first line
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-}
-
-/// Lists accounts by address
-#[derive(Debug, Args)]
-#[command(before_help = "Examples:
-  doorward user list
-  doorward user list --search example.com -o json")]
-pub(super) struct List {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Only those whose address holds this text
-    #[arg(long)]
-    search: Option<String>,
-    /// How many at the most
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    limit: u32,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-/// Shows one account, its live sessions, and what too many wrong passwords have locked
-#[derive(Debug, Args)]
-#[command(before_help = "Examples:
-  doorward user show alice@example.com
-  doorward user show alice@example.com -o json")]
-pub(super) struct Show {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Its address or id
-    user: String,
-    #[command(flatten)]
-    output: OutputArgs,
 }
 
 /// Lets an account sign in again
@@ -231,48 +197,9 @@ impl Add {
             admin.create(&self.email, password.as_deref(), self.roles.clone()).await.map_err(told)
         })?;
         match self.output.output {
-            Format::Json => terminal::print_json(&as_json(&user))?,
+            Format::Json => terminal::print_json(&look::as_json(&user))?,
             Format::Text => terminal::print(user.id.as_str())?,
         }
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-impl List {
-    fn run(self) -> Outcome {
-        let page = Page { after: None, limit: self.limit, search: self.search.clone() };
-        let users = administrate(&self.config, async |admin| admin.users(&page).await.map_err(told))?;
-        match self.output.output {
-            Format::Json => terminal::print_json(&users.iter().map(as_json).collect())?,
-            Format::Text => {
-                let heads = ["email", "id", "roles", "created", "state"];
-                terminal::print(&terminal::table(&heads, &users.iter().map(as_row).collect::<Vec<_>>()))?;
-            }
-        }
-        if users.len() == self.limit as usize {
-            terminal::talk("There may be more; --search narrows the list.");
-        }
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-impl Show {
-    fn run(self) -> Outcome {
-        let (user, sessions, locks) = administrate(&self.config, async |admin| {
-            let user = find(admin, &self.user).await?;
-            let sessions = admin.sessions_of(&user.id).await.map_err(told)?;
-            let locks = admin.locks_of(&user.id).await.map_err(told)?;
-            Ok((user, sessions, locks))
-        })?;
-        let sids: Vec<_> = sessions.iter().map(|session| session.sid.to_string()).collect();
-        let mut json = as_json(&user);
-        json["sessions"] = sids.into();
-        json["locked"] = match self.output.output {
-            Format::Json => locks.iter().map(lock_as_json).collect(),
-            Format::Text if locks.is_empty() => "no".into(),
-            Format::Text => locks.iter().map(in_words).collect::<Vec<_>>().join(", ").into(),
-        };
-        terminal::print_members(&json, self.output.output)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -365,25 +292,4 @@ impl PasswordArgs {
 
 fn read_file(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| file.display().to_string())
-}
-
-fn as_json(user: &User) -> Value {
-    json!({
-        "id": user.id.as_str(), "email": user.email, "confirmed": user.confirmed, "disabled": user.disabled,
-        "roles": user.roles, "created": moment(user.created), "updated": moment(user.updated),
-    })
-}
-
-fn lock_as_json(lock: &Lock) -> Value {
-    json!({ "session": lock.device, "until": moment(lock.until) })
-}
-
-fn in_words(lock: &Lock) -> String {
-    let whom = lock.device.map_or("to strangers".to_owned(), |sid| format!("to the device of session {sid}"));
-    format!("{whom} until {}", moment(lock.until))
-}
-
-fn as_row(user: &User) -> Vec<String> {
-    let state = if user.disabled { "disabled" } else { "" };
-    vec![user.email.clone(), user.id.to_string(), user.roles.join(","), moment(user.created), state.to_owned()]
 }
