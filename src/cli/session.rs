@@ -86,7 +86,7 @@ pub(super) struct Revoke {
     config: ConfigArgs,
     /// One session, by the `sid` of its tokens
     #[arg(
-        conflicts_with_all = ["user", "all"],
+        conflicts_with_all = ["user", "all", "issuer", "jti"],
         required_unless_present_any = ["user", "all"],
         allow_hyphen_values = true
     )]
@@ -95,7 +95,8 @@ pub(super) struct Revoke {
     #[arg(long, value_name = "SUBJECT", conflicts_with = "all")]
     user: Option<String>,
     /// Everyone's sessions, at once, however many there are
-    #[arg(long)]
+    // `requires` is no help against `--all --issuer`: clap asks for no `--user` that may not stand beside `--all`.
+    #[arg(long, conflicts_with_all = ["issuer", "jti"])]
     all: bool,
     /// The subject is another issuer's: its `iss`
     #[arg(long, value_name = "ISS", requires = "user")]

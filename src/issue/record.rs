@@ -124,22 +124,30 @@ impl Writer {
     /// Until `shutdown`, and then what is still waiting.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut batch = Vec::new();
-        while let Some(count) = shutdown.run_until_cancelled(self.queue.recv_many(&mut batch, BATCH)).await {
-            if count == 0 {
+        while let Some(more) = shutdown.run_until_cancelled(self.gather(&mut batch)).await {
+            if !more {
                 return;
-            }
-            shutdown.run_until_cancelled(sleep(GATHERING)).await;
-            while batch.len() < BATCH
-                && let Ok(record) = self.queue.try_recv()
-            {
-                batch.push(record);
             }
             self.write(&mut batch).await;
         }
         self.queue.close();
-        while self.queue.recv_many(&mut batch, BATCH).await > 0 {
+        while !batch.is_empty() || self.queue.recv_many(&mut batch, BATCH).await > 0 {
             self.write(&mut batch).await;
         }
+    }
+
+    /// What is to be written together; false where nothing will come any more. Given up midway, it leaves in `batch` what it has.
+    async fn gather(&mut self, batch: &mut Vec<Record>) -> bool {
+        let count = self.queue.recv_many(batch, BATCH).await;
+        if count < BATCH {
+            sleep(GATHERING).await;
+        }
+        while batch.len() < BATCH
+            && let Ok(record) = self.queue.try_recv()
+        {
+            batch.push(record);
+        }
+        count > 0
     }
 
     async fn write(&self, batch: &mut Vec<Record>) {
@@ -188,5 +196,37 @@ fn tell(written: Result<(), UserError>) {
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Writer(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::database::{self, Settings};
+    use crate::token::SubjectTag;
+    use crate::users::sql::SqlUsers;
+
+    // A pause before each would let so many through in a second, and lose the rest.
+    #[tokio::test]
+    async fn a_full_batch_waits_for_nothing_and_a_small_one_for_company() {
+        let settings = Settings { url: "sqlite::memory:".into(), ..Settings::default() };
+        let database = database::open(&settings, Arc::new(SystemClock)).await.expect("a database");
+        let users = Arc::new(SqlUsers::new(database));
+        let (records, mut writer) = Records::new(users.clone(), users);
+        let sid = SessionId::fresh(SubjectTag::of("issuer", "alice"));
+        for _ in 0..=BATCH {
+            records.ended(&sid, Cause::Logout);
+        }
+        for (expected, ready) in [(BATCH, true), (1, false)] {
+            let mut batch = Vec::new();
+            let mut gathering = Box::pin(writer.gather(&mut batch));
+            let gathered = poll_fn(|cx| Poll::Ready(gathering.as_mut().poll(cx).is_ready())).await;
+            drop(gathering);
+            assert_eq!((batch.len(), gathered), (expected, ready));
+        }
     }
 }

@@ -38,10 +38,14 @@ impl House {
     {
         let mut socket = Watched::new(socket, Arc::clone(&pulse), &self.limits);
         let mut orders = Ear::to(&pulse.orders);
-        let spoken = poll_fn(|cx| match orders.hear(cx) {
-            Order::GoOn => socket.poll_protocol(cx).map(Some),
-            // It has asked for nothing yet.
-            Order::Finish | Order::Cut => Poll::Ready(None),
+        let spoken = poll_fn(|cx| {
+            match orders.hear(cx) {
+                Order::GoOn => {}
+                // We let it in, so its first request may be on its way: it has as long for that as to close (SEC-N2).
+                Order::Finish => pulse.close(),
+                Order::Cut => return Poll::Ready(None),
+            }
+            socket.poll_protocol(cx).map(Some)
         });
         let protocol = match spoken.await {
             Some(Ok(protocol)) => protocol,
@@ -78,6 +82,10 @@ impl House {
                 Order::Finish if finishing => {}
                 Order::Finish => {
                     finishing = true;
+                    // What has come already is a request in flight; hyper would close over it unread.
+                    if let Poll::Ready(ended) = talk.poll(cx) {
+                        return Poll::Ready(ended);
+                    }
                     talk.finish();
                     pulse.close();
                 }

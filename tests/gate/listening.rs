@@ -244,6 +244,24 @@ async fn leaving_asks_clients_to_move_on_but_turns_nobody_away() {
     assert!(!door.served.is_finished());
 }
 
+// SEC-N2: over the network, a first request is on its way longer than its connection is.
+#[tokio::test]
+async fn a_client_let_in_just_before_closing_may_still_ask_once() {
+    let door = Door::open().await;
+    let (new, mut begun, silent) = (door.connect().await, door.connect().await, door.connect().await);
+    begun.send("P").await;
+    // Let in after them, so they are in by then.
+    assert_eq!(door.ask(CHECK, &["Host: x"]).await.status, 401);
+    door.drain.close();
+    for (mut client, rest) in [(new, CHECK), (begun, "OST /check/envoy/a")] {
+        client.send(format!("{rest} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        assert_eq!(client.answer(false).await.status, 401);
+        client.closed().await;
+    }
+    silent.closed().await;
+    assert_eq!(door.served.await.unwrap(), Drained { cut: 0 });
+}
+
 // SEC-N2
 #[tokio::test]
 async fn closing_finishes_what_is_in_flight() {

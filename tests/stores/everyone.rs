@@ -15,9 +15,10 @@ use doorward::token::{Generation, SubjectTag, TokenId};
 use doorward::users::UserId;
 use doorward::users::history::{History, OpenedSession};
 use doorward::users::sql::SqlUsers;
+use tokio_util::sync::CancellationToken;
 
 use crate::kit::{
-    RULES, ask, database, directory, end, lives, new_session, on_every_store, open, open_by, redis, salt, sql_in,
+    RULES, ask, database, directory, end, eventually, lives, new_session, on_every_store, open, open_by, redis, salt, sql_in,
     standing, tag_of,
 };
 use crate::log::{read, start};
@@ -218,4 +219,29 @@ async fn a_refresh_of_a_session_from_before_the_mark_frees_its_memory() {
     let answer = state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.unwrap();
     assert_eq!(answer, Rotation::Unknown);
     assert_eq!(server.cli(&["KEYS", "dw:{*}:s:*"]), "");
+}
+
+// SEC-F7: the other servers of a cluster have kept the sessions that the mark has ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_whose_log_server_lost_everything_lets_nobody_from_before_the_mark_in_again() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start_cluster();
+    let state = Arc::new(redis(&server.cluster_url()).await);
+    let (stop, guard) = (CancellationToken::new(), Arc::clone(&state));
+    let stopping = stop.clone();
+    tokio::spawn(async move { guard.guard(stopping).await });
+    let follows = async || server.cli(&["CLIENT", "LIST"]).contains("cmd=xread").then_some(());
+    eventually("it follows", Duration::from_secs(10), follows).await;
+    let before = open(&*state, "alice").await;
+    let mark = everyone_out(&*state).await;
+
+    let keys = server.cli(&["KEYS", "dw:{log}:*"]);
+    server.cli(&[&["DEL"], &keys.lines().collect::<Vec<_>>()[..]].concat());
+    let set_again = async || (state.mark().await.ok()? == mark).then_some(());
+    eventually("the mark is set again", Duration::from_secs(10), set_again).await;
+    assert!(!lives(&*state, &before).await);
+    assert_eq!(refresh(&*state, &before).await, Rotation::Unknown);
+    stop.cancel();
 }

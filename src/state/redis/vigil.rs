@@ -38,7 +38,7 @@ struct Vigil {
     looked: Option<Instant>,
     /// What the log has lost, the oldest first.
     lost: VecDeque<Entry>,
-    /// The highest mark of this store's life.
+    /// The highest mark of this store's life; of any life on a cluster.
     mark: Mark,
 }
 
@@ -85,7 +85,7 @@ impl RedisState {
         }
         let sight = self.vigil_log.sight(vigil.last()).await?;
         vigil.looked = Some(Instant::now());
-        if let Some(mark) = vigil.compare_mark(&sight) {
+        if let Some(mark) = vigil.compare_mark(&sight, self.clustered) {
             warn!("the token store has lost the mark that everyone's sessions had ended by: it is set again");
             self.end_again(&Entry::Everyone(mark)).await?;
         }
@@ -114,8 +114,9 @@ impl RedisState {
 
 impl Vigil {
     /// The mark to be set again, where the store has lost it: by going back, or by eviction, which the log does not tell.
-    fn compare_mark(&mut self, sight: &Sight) -> Option<Mark> {
-        let same_life = self.place.as_ref().is_none_or(|place| place.began == sight.began);
+    /// The other servers of a cluster keep their sessions when the log's own has lost everything.
+    fn compare_mark(&mut self, sight: &Sight, clustered: bool) -> Option<Mark> {
+        let same_life = clustered || self.place.as_ref().is_none_or(|place| place.began == sight.began);
         let lost = same_life && sight.mark < self.mark;
         if !lost {
             self.mark = sight.mark;
