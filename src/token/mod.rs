@@ -123,9 +123,9 @@ impl TokenId {
         Self(base64url(&random_bytes::<16>()).into())
     }
 
-    /// `None` for the empty string and for more than 256 bytes.
+    /// `None` for the empty string, for more than 256 bytes, and for one with a NUL, which PostgreSQL takes for no text.
     pub fn new(text: &str) -> Option<Self> {
-        (1..=256).contains(&text.len()).then(|| Self(text.into()))
+        ((1..=256).contains(&text.len()) && !text.contains('\0')).then(|| Self(text.into()))
     }
 
     pub fn as_str(&self) -> &str {

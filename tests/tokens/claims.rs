@@ -84,6 +84,7 @@ fn required_claims_are_there_and_of_their_type() {
         ("jti", json!(1)),
         ("jti", json!("")),
         ("jti", json!("j".repeat(257))),
+        ("jti", json!("a\u{0}b")),
         ("sid", json!(1)),
         ("sid", json!("abc")),
         ("roles", json!("admin")),
