@@ -18,8 +18,8 @@ use doorward::users::sql::SqlUsers;
 use tokio_util::sync::CancellationToken;
 
 use crate::kit::{
-    RULES, ask, database, directory, end, eventually, lives, new_session, on_every_store, open, open_by, redis, salt, sql_in,
-    standing, tag_of,
+    RULES, ask, database, directory, end, eventually, lives, new_session, on_every_store, open, open_by, redis, salt,
+    sql_in, standing, tag_of,
 };
 use crate::log::{read, start};
 use crate::redis::{RedisServer, available};
