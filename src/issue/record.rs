@@ -3,12 +3,13 @@
 //!
 //! The audit log is the record; where the database is away for long, what no longer fits the queue is missing here only.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Event;
@@ -26,6 +27,10 @@ const BATCH: usize = 1024;
 
 /// What comes so soon after the first is written together with it: for the database a lone event is as much work as a hundred.
 const GATHERING: Duration = Duration::from_millis(200);
+
+/// An end is written once more after this long where its session was not known: another node opened it a moment ago and
+/// gathers still.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The way in; without a writer behind it nothing is remembered.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +63,14 @@ pub struct Writer {
     missed: Arc<AtomicU64>,
     history: Arc<dyn History>,
     tail: Arc<dyn AuditTail>,
+    early: VecDeque<Early>,
+}
+
+/// Ends of sessions that were not all known, to be written again. Plain sessions never are.
+struct Early {
+    due: Instant,
+    sids: Vec<SessionId>,
+    cause: Cause,
 }
 
 impl Records {
@@ -65,7 +78,7 @@ impl Records {
         let (give, take) = mpsc::channel(QUEUE);
         let missed = Arc::new(AtomicU64::new(0));
         let way = Way { queue: give, missed: Arc::clone(&missed) };
-        (Self(Some(way)), Writer { queue: take, missed, history, tail })
+        (Self(Some(way)), Writer { queue: take, missed, history, tail, early: VecDeque::new() })
     }
 
     pub(super) fn event(
@@ -124,21 +137,26 @@ impl Writer {
     /// Until `shutdown`, and then what is still waiting.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut batch = Vec::new();
-        while let Some(more) = shutdown.run_until_cancelled(self.gather(&mut batch)).await {
-            if !more {
-                return;
-            }
+        while let Some(true) = shutdown.run_until_cancelled(self.gather(&mut batch)).await {
             self.write(&mut batch).await;
         }
         self.queue.close();
         while !batch.is_empty() || self.queue.recv_many(&mut batch, BATCH).await > 0 {
             self.write(&mut batch).await;
         }
+        self.write_again(|_| true).await;
     }
 
     /// What is to be written together; false where nothing will come any more. Given up midway, it leaves in `batch` what it has.
     async fn gather(&mut self, batch: &mut Vec<Record>) -> bool {
-        let count = self.queue.recv_many(batch, BATCH).await;
+        let come = self.queue.recv_many(batch, BATCH);
+        let count = match self.early.front() {
+            None => come.await,
+            Some(early) => match timeout_at(early.due, come).await {
+                Ok(count) => count,
+                Err(_) => return true,
+            },
+        };
         if count < BATCH {
             sleep(GATHERING).await;
         }
@@ -150,7 +168,9 @@ impl Writer {
         count > 0
     }
 
-    async fn write(&self, batch: &mut Vec<Record>) {
+    async fn write(&mut self, batch: &mut Vec<Record>) {
+        let now = Instant::now();
+        self.write_again(|early| early.due <= now).await;
         let missed = self.missed.swap(0, Ordering::Relaxed);
         if missed > 0 {
             tracing::warn!(missed, "the users' database was too slow: these events stand in the log only");
@@ -176,13 +196,23 @@ impl Writer {
                     {
                         sids.push(sid);
                     }
-                    self.history.ended(&sids, cause).await
+                    let news = self.history.ended(&sids, cause).await;
+                    if news.as_ref().is_ok_and(|news| *news < sids.len() as u64) {
+                        self.early.push_back(Early { due: now + AGAIN, sids, cause });
+                    }
+                    news.map(drop)
                 }
                 Change::AllEnded(user, cause) => self.history.all_ended(&user, None, cause).await,
             });
         }
         if !lines.is_empty() {
             tell(self.tail.note(&lines).await);
+        }
+    }
+
+    async fn write_again(&mut self, is_due: impl Fn(&Early) -> bool) {
+        while let Some(Early { sids, cause, .. }) = self.early.pop_front_if(|early| is_due(early)) {
+            tell(self.history.ended(&sids, cause).await.map(drop));
         }
     }
 }
@@ -205,19 +235,30 @@ mod tests {
     use std::task::Poll;
 
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::clock::{Clock, SystemClock};
     use crate::database::{self, Settings};
     use crate::token::SubjectTag;
     use crate::users::sql::SqlUsers;
 
-    // A pause before each would let so many through in a second, and lose the rest.
-    #[tokio::test]
-    async fn a_full_batch_waits_for_nothing_and_a_small_one_for_company() {
+    struct Bench {
+        users: Arc<SqlUsers>,
+        records: Records,
+        writer: Writer,
+        sid: SessionId,
+    }
+
+    async fn bench() -> Bench {
         let settings = Settings { url: "sqlite::memory:".into(), ..Settings::default() };
         let database = database::open(&settings, Arc::new(SystemClock)).await.expect("a database");
         let users = Arc::new(SqlUsers::new(database));
-        let (records, mut writer) = Records::new(users.clone(), users);
-        let sid = SessionId::fresh(SubjectTag::of("issuer", "alice"));
+        let (records, writer) = Records::new(users.clone(), users.clone());
+        Bench { users, records, writer, sid: SessionId::fresh(SubjectTag::of("issuer", "alice")) }
+    }
+
+    // A pause before each would let so many through in a second, and lose the rest.
+    #[tokio::test]
+    async fn a_full_batch_waits_for_nothing_and_a_small_one_for_company() {
+        let Bench { records, mut writer, sid, .. } = bench().await;
         for _ in 0..=BATCH {
             records.ended(&sid, Cause::Logout);
         }
@@ -228,5 +269,19 @@ mod tests {
             drop(gathering);
             assert_eq!((batch.len(), gathered), (expected, ready));
         }
+    }
+
+    #[tokio::test]
+    async fn an_end_that_is_written_before_another_node_has_written_the_beginning_is_not_lost() {
+        let Bench { users, mut writer, sid, .. } = bench().await;
+        writer.write(&mut vec![Record::Session(Change::Ended(sid, Cause::Logout))]).await;
+        let (user, created) = (UserId::fresh(), SystemClock.now_millis());
+        let (ends, device) = (created.plus(AGAIN * 60), Device::default());
+        users.opened(&OpenedSession { sid, user: &user, created, ends, device: &device }).await.expect("written");
+        let stop = CancellationToken::new();
+        stop.cancel();
+        writer.run(stop).await;
+        let past = users.of_user(&user, 1).await.expect("read");
+        assert_eq!(past[0].ended.as_ref().map(|(_, cause)| cause.as_str()), Some("logout"));
     }
 }

@@ -54,8 +54,9 @@ pub trait History: Send + Sync {
     /// It was refreshed, from there.
     async fn seen(&self, sid: &SessionId, at: Millis) -> Result<(), UserError>;
 
-    /// These ended now, by the database's clock. What ended before keeps its first end, and what is not known is skipped.
-    async fn ended(&self, sids: &[SessionId], cause: Cause) -> Result<(), UserError>;
+    /// These ended now, by the database's clock. What ended before keeps its first end, and what is not known is skipped. For how
+    /// many it is news.
+    async fn ended(&self, sids: &[SessionId], cause: Cause) -> Result<u64, UserError>;
 
     /// All of a user's that are not ended yet, but for `but`: how "log out everywhere" is remembered.
     async fn all_ended(&self, user: &UserId, but: Option<&SessionId>, cause: Cause) -> Result<(), UserError>;

@@ -46,7 +46,8 @@ impl History for SqlUsers {
         within(update.bind(at).bind(sid.to_string()).bind(at).run(&self.database)).await.map(drop)
     }
 
-    async fn ended(&self, sids: &[SessionId], cause: Cause) -> Result<(), UserError> {
+    async fn ended(&self, sids: &[SessionId], cause: Cause) -> Result<u64, UserError> {
+        let mut news = 0;
         for some in sids.chunks(WRITTEN_AT_ONCE) {
             let mut update =
                 query("UPDATE session_history SET ended_at = {now}, cause = ? WHERE ended_at IS NULL AND sid IN (")
@@ -56,9 +57,9 @@ impl History for SqlUsers {
             for sid in some {
                 update = update.bind(sid.to_string());
             }
-            within(update.run(&self.database)).await?;
+            news += within(update.run(&self.database)).await?;
         }
-        Ok(())
+        Ok(news)
     }
 
     async fn all_ended(&self, user: &UserId, but: Option<&SessionId>, cause: Cause) -> Result<(), UserError> {
