@@ -2,7 +2,7 @@
 //! pod, holds little of it resident:
 //!
 //! - Functions that it runs lie side by side. They are a sixth of all, and the kernel maps 64 KiB around each that is called, so
-//!   strewn over the file they brought three quarters of it with them: 16.4 MiB resident when idle, now 10.3 MiB.
+//!   strewn over the file they brought three quarters of it with them (docs/decisions/0014).
 //! - Relative relocations are packed, where the machine's C library can read them (glibc 2.36): they are read at every start,
 //!   and unpacked they are 0.8 MiB.
 
