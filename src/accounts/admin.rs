@@ -7,7 +7,8 @@ use super::{AccountError, Accounts, Caller};
 use crate::audit::Event;
 use crate::authn::password::Password;
 use crate::issue::Call;
-use crate::state::{Cause, Mark, Session};
+use crate::issue::logout::Why;
+use crate::state::{Mark, Session};
 use crate::token::SessionId;
 use crate::users::audit_tail::AuditLine;
 use crate::users::history::PastSession;
@@ -140,7 +141,7 @@ impl Admin<'_> {
 
     /// Ends all sessions of a user and refuses every access token it holds; how many sessions there were.
     pub async fn end_all_of(&self, id: &UserId) -> Result<u64, AccountError> {
-        Ok(self.accounts.parts.issuer.end_subject(id.as_str(), Cause::Admin, self.call).await?)
+        Ok(self.accounts.parts.issuer.end_subject(id.as_str(), Why::admin(self.name()), self.call).await?)
     }
 
     /// Ends everyone's sessions, the asking administrator's too, and refuses every token issued until now (SEC-S8).
@@ -150,11 +151,11 @@ impl Admin<'_> {
 
     /// Ends one session of anybody.
     pub async fn end_session(&self, sid: &str) -> Result<(), AccountError> {
-        let sid: SessionId = sid.parse().map_err(|_| AccountError::NoSuchSession)?;
+        let sid: SessionId = sid.parse().map_err(|_| AccountError::NoLiveSession)?;
         let issuer = &self.accounts.parts.issuer;
         let whose = issuer.sessions().session(&sid).await?.map(|session| session.holder.subject);
-        let was_live = issuer.end_session(&sid, whose.as_deref(), Cause::Admin, self.call).await?;
-        if was_live { Ok(()) } else { Err(AccountError::NoSuchSession) }
+        let was_live = issuer.end_session(&sid, whose.as_deref(), Why::admin(self.name()), self.call).await?;
+        if was_live { Ok(()) } else { Err(AccountError::NoLiveSession) }
     }
 
     /// The newest events first: of one user, before a number, where given.

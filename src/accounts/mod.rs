@@ -93,6 +93,8 @@ pub enum AccountError {
     Oneself,
     #[error("there is no such session of this account")]
     NoSuchSession,
+    #[error("there is no such live session")]
+    NoLiveSession,
     #[error("there is no such user")]
     NoSuchUser,
     #[error("the account has changed while its session was opened")]
@@ -123,7 +125,7 @@ impl Fault for AccountError {
             }
             Self::Credentials | Self::NoAccount => Kind::Unauthenticated,
             Self::RegistrationOff | Self::FirstAdmin | Self::NotAdmin => Kind::Forbidden,
-            Self::NoSuchSession | Self::NoSuchUser => Kind::NotFound,
+            Self::NoSuchSession | Self::NoLiveSession | Self::NoSuchUser => Kind::NotFound,
             Self::Taken | Self::Oneself => Kind::Conflict,
             Self::Changed | Self::OthersNotEnded(_) | Self::State(_) | Self::Users(_) => Kind::Unavailable,
             Self::Limited(error) => error.kind(),
@@ -148,7 +150,7 @@ impl Fault for AccountError {
             Self::FirstAdmin => "first_admin_refused",
             Self::NotAdmin => "forbidden",
             Self::Oneself => "own_account",
-            Self::NoSuchSession => "session_not_found",
+            Self::NoSuchSession | Self::NoLiveSession => "session_not_found",
             Self::NoSuchUser => "user_not_found",
             Self::OthersNotEnded(_) => "sessions_not_ended",
             Self::Changed | Self::State(_) | Self::Users(_) => "unavailable",
@@ -181,6 +183,7 @@ impl AccountError {
             Self::NotAdmin => "The role `admin` is needed.".into(),
             Self::Oneself => "Another administrator has to do this to your account.".into(),
             Self::NoSuchSession => "You have no such session.".into(),
+            Self::NoLiveSession => "There is no live session with this id.".into(),
             Self::NoSuchUser => "There is no such user.".into(),
             Self::OthersNotEnded(_) => {
                 "The password is changed, but your other sessions may live on; end them with /auth/logout-all.".into()

@@ -107,7 +107,7 @@ impl Issuer {
             Opened::Session { session, evicted, unconfirmed, expired } => {
                 let subject = Some(session.holder.subject.as_str());
                 for sid in &evicted {
-                    self.tell_end(sid, subject, Cause::Limit, !unconfirmed, call);
+                    self.tell_end(sid, subject, Cause::Limit.into(), !unconfirmed, call);
                 }
                 for sid in &expired {
                     self.tell_expired(sid, subject, call);

@@ -1,7 +1,7 @@
-//! Ending: one session by one of its tokens, and what the command line ends by name. Whatever is answered `Ok` is written
+//! Ending: one session by one of its tokens, and what its owner or an administrator ends by name. Whatever is answered `Ok` is written
 //! in the store and known to the check plane of this process (SEC-S1, S4).
 
-use std::time::Duration;
+use std::borrow::Cow;
 
 use crate::audit::{Event, outcome};
 use crate::clock::Timestamp;
@@ -38,6 +38,39 @@ impl Fault for LogoutError {
     }
 }
 
+/// Why something ends; and who wants it, for the audit log, where that is not its owner.
+#[derive(Clone, Copy, Debug)]
+pub struct Why<'a> {
+    cause: Cause,
+    by: Option<&'a str>,
+}
+
+impl<'a> Why<'a> {
+    /// An administrator, or the command line.
+    pub const fn admin(by: &'a str) -> Self {
+        Self { cause: Cause::Admin, by: Some(by) }
+    }
+
+    pub(super) const fn cause(self) -> Cause {
+        self.cause
+    }
+
+    /// `logout`, or `admin by` somebody.
+    pub fn outcome(self, confirmed: bool) -> Cow<'static, str> {
+        let cause = self.cause.as_str();
+        match self.by {
+            None => outcome(cause, confirmed),
+            Some(by) => outcome(&format!("{cause} by {by}"), confirmed).into_owned().into(),
+        }
+    }
+}
+
+impl From<Cause> for Why<'_> {
+    fn from(cause: Cause) -> Self {
+        Self { cause, by: None }
+    }
+}
+
 impl Issuer {
     /// Ends the session that `bearer` belongs to: an access token of ours, also an expired one, or a refresh token, also
     /// a spent one. A session that had ended before is fine.
@@ -47,14 +80,14 @@ impl Issuer {
             let _turn = self.turns.take().await?;
             let end = self.parts.sessions.end_with_salt(&shown.sid, &shown.salt.digest(), Cause::Logout).await?;
             let Written { done: whose, confirmed } = end;
-            self.ended(&shown.sid, whose.as_deref(), whose.is_some(), Cause::Logout, &confirmed, call);
+            self.ended(&shown.sid, whose.as_deref(), whose.is_some(), Cause::Logout.into(), &confirmed, call);
             confirmed?;
         } else {
             let claims = self.parts.verifier.verify_even_if_expired(bearer, self.parts.clock.now())?;
             let sid = claims.sid.ok_or(TokenError::Claim("sid"))?;
             let _turn = self.turns.take().await?;
             let Written { done: was_live, confirmed } = self.parts.sessions.end(&sid, Cause::Logout).await?;
-            self.ended(&sid, Some(&claims.subject), was_live, Cause::Logout, &confirmed, call);
+            self.ended(&sid, Some(&claims.subject), was_live, Cause::Logout.into(), &confirmed, call);
             confirmed?;
         }
         Ok(())
@@ -74,19 +107,27 @@ impl Issuer {
         &self,
         sid: &SessionId,
         subject: Option<&str>,
-        cause: Cause,
+        why: impl Into<Why<'_>>,
         call: &Call,
     ) -> Result<bool, StateError> {
-        let Written { done: was_live, confirmed } = self.parts.sessions.end(sid, cause).await?;
-        self.ended(sid, subject, was_live, cause, &confirmed, call);
+        let why = why.into();
+        let Written { done: was_live, confirmed } = self.parts.sessions.end(sid, why.cause).await?;
+        self.ended(sid, subject, was_live, why, &confirmed, call);
         confirmed.map(|()| was_live)
     }
 
     /// Ends all sessions of one of our own subjects and refuses every access token it holds; how many were live.
-    pub async fn end_subject(&self, subject: &str, cause: Cause, call: &Call) -> Result<u64, StateError> {
+    pub async fn end_subject(&self, subject: &str, why: impl Into<Why<'_>>, call: &Call) -> Result<u64, StateError> {
+        let (why, tag) = (why.into(), self.tag(subject));
         // Own tokens are refused by their epoch, for good; there is nothing to remember for longer than they live.
         let remember = self.parts.settings.access_lifetime.0;
-        self.end_all(self.tag(subject), subject, cause, remember, call).await
+        let ended = self.parts.sessions.end_subject(tag, why.cause, remember).await?;
+        self.hear(&Entry::Subject(tag));
+        self.parts.metrics.sessions_revoked.with_label_values(&[why.cause.as_str()]).inc_by(ended.done);
+        self.parts.records.all_ended(subject, why.cause);
+        let outcome = why.outcome(ended.confirmed.is_ok());
+        self.record(call, Event::AuthnTokenRevoked, Some(subject), None, &outcome);
+        ended.sure()
     }
 
     /// Ends everyone's sessions, however many there are, and refuses every token issued until now, other issuers' too (SEC-S8).
@@ -111,18 +152,6 @@ impl Issuer {
         outdated.sure()
     }
 
-    /// Refuses every token of a foreign issuer's subject that was issued until now; `remember` is the longest life of
-    /// such a token.
-    pub async fn deny_foreign_subject(
-        &self,
-        issuer: &str,
-        subject: &str,
-        remember: Duration,
-        call: &Call,
-    ) -> Result<(), StateError> {
-        self.end_all(SubjectTag::of(issuer, subject), subject, Cause::Admin, remember, call).await.map(drop)
-    }
-
     /// Refuses one token, own or foreign, until it expires.
     pub async fn deny(
         &self,
@@ -140,23 +169,6 @@ impl Issuer {
         denied.sure()
     }
 
-    async fn end_all(
-        &self,
-        tag: SubjectTag,
-        subject: &str,
-        cause: Cause,
-        remember: Duration,
-        call: &Call,
-    ) -> Result<u64, StateError> {
-        let ended = self.parts.sessions.end_subject(tag, cause, remember).await?;
-        self.hear(&Entry::Subject(tag));
-        self.parts.metrics.sessions_revoked.with_label_values(&[cause.as_str()]).inc_by(ended.done);
-        self.parts.records.all_ended(subject, cause);
-        let outcome = outcome(cause.as_str(), ended.confirmed.is_ok());
-        self.record(call, Event::AuthnTokenRevoked, Some(subject), None, &outcome);
-        ended.sure()
-    }
-
     /// A session that was not live is heard of all the same: an earlier try may have ended it, its answer lost.
     /// One whose replicas did not confirm it is told now, though it is answered 503: its repeat finds nothing to end.
     fn ended(
@@ -164,12 +176,12 @@ impl Issuer {
         sid: &SessionId,
         subject: Option<&str>,
         was_live: bool,
-        cause: Cause,
+        why: Why<'_>,
         confirmed: &Result<(), StateError>,
         call: &Call,
     ) {
         if was_live {
-            self.tell_end(sid, subject, cause, confirmed.is_ok(), call);
+            self.tell_end(sid, subject, why, confirmed.is_ok(), call);
         } else {
             self.hear(&Entry::Session(*sid));
         }

@@ -16,8 +16,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::device::DeviceBinding;
+use self::logout::Why;
 use self::record::Records;
-use crate::audit::{self, About, Event, outcome};
+use crate::audit::{self, About, Event};
 use crate::authn::password;
 use crate::clock::{Clock, Millis};
 use crate::limit::{Limited, Standing};
@@ -194,11 +195,12 @@ impl Issuer {
 
     /// Tells everyone in this process that a session is over: the check plane first, then the counter and the audit log.
     /// An end that no replica has confirmed is an end all the same, and told here, once; `confirmed` tells which it was.
-    fn tell_end(&self, sid: &SessionId, subject: Option<&str>, cause: Cause, confirmed: bool, call: &Call) {
+    fn tell_end(&self, sid: &SessionId, subject: Option<&str>, why: Why<'_>, confirmed: bool, call: &Call) {
+        let cause = why.cause();
         self.hear(&Entry::Session(*sid));
         self.parts.metrics.sessions_revoked.with_label_values(&[cause.as_str()]).inc();
         self.parts.records.ended(sid, cause);
-        self.record(call, event_of(cause), subject, Some(sid), &outcome(cause.as_str(), confirmed));
+        self.record(call, event_of(cause), subject, Some(sid), &why.outcome(confirmed));
     }
 
     /// Tells of a session that nobody ended: it was left unused for too long, or its time was over.

@@ -214,7 +214,7 @@ impl Issuer {
             }
             Rotation::Reused { subject, confirmed } => {
                 self.record(call, Event::AuthnTokenReuse, Some(&subject), Some(sid), "refresh_reused");
-                self.tell_end(sid, Some(&subject), Cause::Reuse, confirmed, call);
+                self.tell_end(sid, Some(&subject), Cause::Reuse.into(), confirmed, call);
                 return Err(RefreshError::Reused);
             }
         };
