@@ -13,6 +13,8 @@ mod coming_from;
 mod commands;
 #[path = "accounts/doctor.rs"]
 mod doctor;
+#[path = "accounts/ends.rs"]
+mod ends;
 #[path = "accounts/everyone.rs"]
 mod everyone;
 mod harness;

@@ -10,6 +10,8 @@ use serde_json::Value;
 mod files;
 #[path = "cli/home.rs"]
 mod home;
+#[path = "cli/session.rs"]
+mod session;
 #[path = "cli/via.rs"]
 mod via;
 

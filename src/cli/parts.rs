@@ -14,6 +14,7 @@ use crate::app::parts::{Store, own_keys_elsewhere, own_profile, ring_rules};
 use crate::app::session_plane;
 use crate::clock::SystemClock;
 use crate::config::{Config, Role};
+use crate::database;
 use crate::issue::record::Records;
 use crate::issue::{Call, Issuer, Parts};
 use crate::limit::Limits;
@@ -41,6 +42,13 @@ pub(super) async fn store(config: &Config) -> anyhow::Result<Arc<dyn Sessions>> 
     }
     let (clock, metrics) = (Arc::new(SystemClock), Arc::new(Metrics::new()));
     Ok(Store::open(config, role, clock, metrics).await?.sessions)
+}
+
+/// The users' database; it is not made by the way either.
+pub(super) async fn users(config: &Config) -> anyhow::Result<Arc<SqlUsers>> {
+    must_exist(&config.users.url)?;
+    let database = database::open(&config.users, Arc::new(SystemClock)).await.context("users.url")?;
+    Ok(Arc::new(SqlUsers::new(database)))
 }
 
 /// Refuses a database that no other process can see, or that is not there.
@@ -134,11 +142,31 @@ fn issuer_with(
     }))
 }
 
+/// What a command leaves in the users' database beside its log, for administrators to read.
+pub(super) struct Trail {
+    pub records: Records,
+    writing: JoinHandle<()>,
+    end: CancellationToken,
+}
+
+impl Trail {
+    pub(super) fn begin(users: &Arc<SqlUsers>) -> Self {
+        let (records, writer) = Records::new(users.clone(), users.clone());
+        let end = CancellationToken::new();
+        Self { records, writing: tokio::spawn(writer.run(end.clone())), end }
+    }
+
+    /// Waits until what happened is written.
+    pub(super) async fn close(self) {
+        self.end.cancel();
+        let _ = self.writing.await;
+    }
+}
+
 /// Accounts as `serve` has them, for who stands at the machine; nothing is limited here.
 pub(super) struct Console {
     pub accounts: Accounts,
-    writing: JoinHandle<()>,
-    end: CancellationToken,
+    trail: Trail,
 }
 
 impl Console {
@@ -147,18 +175,15 @@ impl Console {
         let (clock, metrics) = (Arc::new(SystemClock), Arc::new(Metrics::new()));
         let store = Store::open(config, Role::Issuer, clock.clone(), Arc::clone(&metrics)).await?;
         let users = store.users.clone().context("users.url: no database is used")?;
-        let (records, writer) = Records::new(users.clone(), users.clone());
-        let end = CancellationToken::new();
-        let writing = tokio::spawn(writer.run(end.clone()));
-        let issuer = Arc::new(issuer_with(config, store.sessions, Some(users.clone()), records)?);
+        let trail = Trail::begin(&users);
+        let issuer = Arc::new(issuer_with(config, store.sessions, Some(users.clone()), trail.records.clone())?);
         let limits = Arc::new(Limits::new(config.limits.clone(), store.counters, clock, metrics));
-        Ok(Self { accounts: session_plane::accounts(config, &issuer, &users, &limits)?, writing, end })
+        Ok(Self { accounts: session_plane::accounts(config, &issuer, &users, &limits)?, trail })
     }
 
     /// Waits until what happened is written to the audit tail.
     pub(super) async fn close(self) {
-        self.end.cancel();
-        let _ = self.writing.await;
+        self.trail.close().await;
     }
 }
 

@@ -32,7 +32,7 @@ const GATHERING: Duration = Duration::from_millis(200);
 /// gathers still.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The way in; without a writer behind it nothing is remembered.
+/// The way in, for the issuer and for commands that end sessions; without a writer behind it nothing is remembered.
 #[derive(Clone, Debug, Default)]
 pub struct Records(Option<Way>);
 
@@ -81,7 +81,7 @@ impl Records {
         (Self(Some(way)), Writer { queue: take, missed, history, tail, early: VecDeque::new() })
     }
 
-    pub(super) fn event(
+    pub(crate) fn event(
         &self,
         event: Event,
         call: &Call,
@@ -115,11 +115,11 @@ impl Records {
         }
     }
 
-    pub(super) fn ended(&self, sid: &SessionId, cause: Cause) {
+    pub(crate) fn ended(&self, sid: &SessionId, cause: Cause) {
         self.put(|| Record::Session(Change::Ended(*sid, cause)));
     }
 
-    pub(super) fn all_ended(&self, subject: &str, cause: Cause) {
+    pub(crate) fn all_ended(&self, subject: &str, cause: Cause) {
         if let Some(user) = UserId::new(subject) {
             self.put(|| Record::Session(Change::AllEnded(user, cause)));
         }

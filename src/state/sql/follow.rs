@@ -17,7 +17,7 @@ use crate::database::Database;
 pub(super) const CHANNEL: &str = "doorward_log";
 
 /// Short against the bound of a revocation (SEC-S1), and a query by key.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+pub const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Where other nodes are heard: a connection that was lost without a word must not delay a revocation for long.
 const LOOK_EVERY_WHILE_LISTENING: Duration = Duration::from_millis(500);

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use follow::Following;
+pub use follow::LOOK_EVERY;
 use step::{Committed, Lock, Step};
 use turns::Turns;
 
