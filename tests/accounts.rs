@@ -15,6 +15,8 @@ mod commands;
 mod doctor;
 #[path = "accounts/everyone.rs"]
 mod everyone;
+#[path = "accounts/halves.rs"]
+mod halves;
 mod harness;
 #[path = "accounts/health.rs"]
 mod health;
