@@ -397,7 +397,7 @@ fn healthcheck_and_doctor_find_a_running_service_well() {
 
 #[test]
 fn a_database_url_that_could_only_fail_later_is_told_by_config_check() {
-    let check = |url: &str| Home::new().run(&["config", "check", "--set", &format!("users.url={url}")]);
+    let check = |url: &str| Home::with(&format!("users: {{url: '{url}'}}\n")).run(&["config", "check"]);
     for (url, told) in [
         ("postgres://u:canary@localhost/d?sslmode=off", "disable, allow, prefer, require, verify-ca or verify-full"),
         ("mysql://u:canary@localhost/d?ssl-mode=off", "DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY"),

@@ -48,11 +48,11 @@ fn a_database_that_refuses_is_told_once_with_the_fix() {
 #[test]
 fn a_redis_that_refuses_is_told_in_words_with_the_fix() {
     let server = RedisServer::start();
+    server.cli(&["acl", "setuser", "default", "nopass"]);
     let locked = RedisServer::start();
-    locked.cli(&["config", "set", "requirepass", "rabbit"]);
     let place = server.address();
     for (url, fix) in [
-        (locked.url(), "redis://:PASSWORD@HOST"),
+        (format!("redis://{}", locked.address()), "redis://:PASSWORD@HOST"),
         (server.url_as("nobody", "canary"), "redis://USER:PASSWORD@HOST"),
         (format!("redis://{place}/99"), "/0"),
         (format!("rediss://{place}"), "redis://"),
