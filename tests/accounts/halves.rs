@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::process::{Output, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::doorward::program;
 use crate::harness::wait::wait_for;
 use crate::on_every_store;
-use crate::service::{PASSWORD, Service, Store, Tokens, refused};
+use crate::service::{PASSWORD, Service, Store, refused};
 
 on_every_store!(
     a_command_that_leaves_no_administrator_says_so,
@@ -34,6 +34,9 @@ fn a_change_of_an_account_while_the_token_store_is_away_is_told_as_half_done_and
     let sessions =
         ["disabled", "roles", "password", "deleted"].map(|name| service.login(&format!("{name}@example.com")));
     assert!(sessions.iter().all(|session| service.check(&session.access) == 200));
+    let admin = service.administrator();
+    let path = format!("/admin/users/{}/disabled", service.register("rest@example.com"));
+    assert_eq!(service.get("/admin/users", &admin.access).status, 200);
     let new = "looking-glass-8\n";
     let changes: [(&[&str], &str); 4] = [
         (
@@ -46,6 +49,11 @@ fn a_change_of_an_account_while_the_token_store_is_away_is_told_as_half_done_and
     ];
 
     service.redis.as_mut().unwrap().kill();
+    let reply = service.put(&path, &json!({"disabled": true}), &admin.access);
+    refused(&reply, 503, "sessions_not_ended");
+    let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.starts_with("The account is disabled, but") && detail.ends_with("access_lifetime."), "{detail}");
+    assert_eq!(reply.header("retry-after"), Some("1"));
     for (args, half) in &changes {
         let (done, told) = run(&service, args, new);
         assert!(!done && told.contains(half) && told.contains("when the token store answers"), "{told}");
@@ -55,7 +63,7 @@ fn a_change_of_an_account_while_the_token_store_is_away_is_told_as_half_done_and
     assert!(told.contains("The account is deleted, but its sessions"), "also where it was gone before: {told}");
 
     service.redis.as_mut().unwrap().restart();
-    // The store keeps nothing on a disk here: sessions that were still there are signed in anew where they can be.
+    // A repeat of what stands in the users' database already.
     for (args, _) in &changes[..3] {
         let (done, told) = run(&service, args, new);
         assert!(done, "{told}");
@@ -127,6 +135,5 @@ fn who_was_not_locked_is_not_unlocked() {
     }
     let (done, told) = run(&service, &["unlock", "alice@example.com"], "");
     assert!(done && told.contains("Unlocked") && told.contains("unlocked by command-line"), "{told}");
-    let tokens: Tokens = service.login("alice@example.com");
-    assert_ne!(tokens.claims()["sub"], Value::Null);
+    service.login("alice@example.com");
 }
