@@ -17,6 +17,8 @@ mod doctor;
 mod ends;
 #[path = "accounts/everyone.rs"]
 mod everyone;
+#[path = "accounts/halves.rs"]
+mod halves;
 mod harness;
 #[path = "accounts/health.rs"]
 mod health;

@@ -396,3 +396,46 @@ fn healthcheck_and_doctor_find_a_running_service_well() {
     let pre = home.run(&["doctor", "--pre"]);
     assert!(pre.code == 1 && pre.out.contains("can't be bound"), "{}", pre.out);
 }
+
+#[test]
+fn a_database_url_that_could_only_fail_later_is_told_by_config_check() {
+    let check = |url: &str| Home::with(&format!("users: {{url: '{url}'}}\n")).run(&["config", "check"]);
+    for (url, told) in [
+        ("postgres://u:canary@localhost/d?sslmode=off", "disable, allow, prefer, require, verify-ca or verify-full"),
+        ("mysql://u:canary@localhost/d?ssl-mode=off", "DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY"),
+    ] {
+        let done = check(url);
+        assert!(done.code == 78 && (done.out + &done.err).contains(told), "{url}");
+    }
+    for url in ["postgres:///doorward?host=/run/postgresql", "postgres://localhost/doorward"] {
+        let done = check(url);
+        let told = done.out + &done.err;
+        assert!(done.code == 0 && told.contains("names no user") && told.contains("user=doorward"), "{told}");
+    }
+    for url in [
+        "postgres://u:canary@localhost/d?sslmode=Disable",
+        "postgres:///doorward?host=/run/postgresql&user=doorward",
+        "mysql://u:canary@localhost/d?ssl-mode=DISABLED",
+    ] {
+        let done = check(url);
+        let told = done.out + &done.err;
+        assert!(done.code == 0 && !told.contains("users.url"), "{told}");
+    }
+}
+
+#[test]
+fn a_rate_of_nothing_is_told_apart_from_no_limit() {
+    let done = Home::new().run(&["config", "check", "--set", "limits.auth=0/min"]);
+    let told = done.out + &done.err;
+    assert!(done.code == 78 && told.contains("nobody") && told.contains("`off`"), "{told}");
+}
+
+#[test]
+fn an_address_in_use_is_told_with_the_key_to_change() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let at = taken.local_addr().expect("an address");
+    let home = Home::with(&format!("listen: {{public: '{at}', check: '127.0.0.1:0', ops: '127.0.0.1:0'}}\n"));
+    let done = home.run(&["serve"]);
+    let told = done.out + &done.err;
+    assert!(done.code == 1 && told.contains("set listen.public to another"), "{told}");
+}

@@ -3,6 +3,7 @@
 //! Each change writes the user first and ends sessions after, so that a sign-in at the same moment is caught by one of the two
 //! (see `login`).
 
+use super::half_done::HalfDone;
 use super::{AccountError, Accounts, Caller};
 use crate::audit::Event;
 use crate::authn::password::Password;
@@ -86,7 +87,8 @@ impl Admin<'_> {
         }
         found(self.accounts.parts.users.set_roles(id, &roles).await?)?;
         self.record(Event::AuthzChange, id, "roles");
-        self.accounts.parts.issuer.outdate(id.as_str(), self.call).await?;
+        // Also where the roles were these before: an earlier try may have failed here.
+        self.accounts.parts.issuer.outdate(id.as_str(), self.call).await.map_err(|error| HalfDone::Roles.but(error))?;
         self.user(id).await
     }
 
@@ -98,7 +100,8 @@ impl Admin<'_> {
         found(self.accounts.parts.users.set_disabled(id, disabled).await?)?;
         self.record(Event::UserUpdated, id, if disabled { "disabled" } else { "enabled" });
         if disabled {
-            self.end_all_of(id).await?;
+            // Also where it was disabled before, as above.
+            self.end_all_of(id).await.map_err(|error| HalfDone::Disabled.or(error))?;
         }
         self.user(id).await
     }
@@ -110,7 +113,7 @@ impl Admin<'_> {
         let hash = PasswordHash::new(self.accounts.parts.passwords.hash(&password).await?);
         found(self.accounts.parts.users.set_password(id, &hash).await?)?;
         self.record(Event::AuthnPasswordChange, id, "set_by_admin");
-        self.end_all_of(id).await.map(drop)
+        self.end_all_of(id).await.map(drop).map_err(|error| HalfDone::Password.or(error))
     }
 
     /// The account is gone, with all its sessions; what it did stays in the audit log.
@@ -123,7 +126,7 @@ impl Admin<'_> {
             self.record(Event::UserDeleted, id, "deleted");
         }
         // Also where it was gone before: an earlier try may have failed here.
-        self.end_all_of(id).await?;
+        self.end_all_of(id).await.map_err(|error| HalfDone::Deleted.or(error))?;
         found(existed)
     }
 
@@ -158,13 +161,19 @@ impl Admin<'_> {
         if was_live { Ok(()) } else { Err(AccountError::NoLiveSession) }
     }
 
-    /// The newest events first: of one user, before a number, where given.
+    /// The newest events first: of one user, by id or address, before a number, where given.
     pub async fn audit_tail(
         &self,
         user: Option<&str>,
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<AuditLine>, AccountError> {
+        // No id holds an `@`.
+        let by_address = match user {
+            Some(address) if address.contains('@') => Some(self.user_by_email(address).await?.id),
+            _ => None,
+        };
+        let user = by_address.as_ref().map(UserId::as_str).or(user);
         Ok(self.accounts.parts.tail.tail(user, before, limit.clamp(1, MOST_LISTED)).await?)
     }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::admin::ADMIN;
+use super::admin::{ADMIN, Admin};
 use super::{AccountError, Accounts, read};
 use crate::audit::Event;
 use crate::issue::Call;
@@ -29,7 +29,7 @@ impl FirstAdmin {
     /// At start: writes the secret where nobody is administrator, and removes it where somebody is. Tells the file, where
     /// there is one to be used.
     pub async fn prepare(&self, users: &dyn Users) -> Result<Option<&Path>, UserError> {
-        if users.anyone_has(ADMIN).await? {
+        if !users.holders(ADMIN).await?.is_empty() {
             self.remove();
             return Ok(None);
         }
@@ -74,7 +74,11 @@ impl Accounts {
         let (email, password) = read(email, password)?;
         self.may_try(&email, call).await?;
         self.parts.passwords.judge(&password, &email)?;
-        if !way.holds(secret) || self.parts.users.anyone_has(ADMIN).await? {
+        let somebody_is = !self.parts.users.holders(ADMIN).await?.is_empty();
+        if somebody_is {
+            way.remove();
+        }
+        if somebody_is || !way.holds(secret) {
             self.parts.issuer.record(call, Event::AuthzFail, None, None, "first_admin_refused");
             return Err(AccountError::FirstAdmin);
         }
@@ -82,5 +86,22 @@ impl Accounts {
         way.remove();
         self.parts.issuer.record(call, Event::AuthzChange, Some(user.id.as_str()), None, "first_admin");
         Ok(user)
+    }
+}
+
+impl Admin<'_> {
+    /// Closes the way of the first administrator where somebody is one: a file left behind would open it again once the last has
+    /// lost the role.
+    pub async fn close_first_way(&self, way: &FirstAdmin) -> Result<(), AccountError> {
+        if !self.accounts.parts.users.holders(ADMIN).await?.is_empty() {
+            way.remove();
+        }
+        Ok(())
+    }
+
+    /// How many can administrate.
+    pub async fn enabled_administrators(&self) -> Result<usize, AccountError> {
+        let holders = self.accounts.parts.users.holders(ADMIN).await?;
+        Ok(holders.iter().filter(|user| !user.disabled).count())
     }
 }

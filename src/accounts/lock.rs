@@ -30,14 +30,17 @@ impl Admin<'_> {
         Ok(locks)
     }
 
-    /// Lets the account be signed in to at once: as if no password had been wrong.
-    pub async fn unlock(&self, id: &UserId) -> Result<(), AccountError> {
+    /// Lets the account be signed in to at once: as if no password had been wrong. Whether anything was locked.
+    pub async fn unlock(&self, id: &UserId) -> Result<bool, AccountError> {
+        let was_locked = !self.locks_of(id).await?.is_empty();
         let account = self.user(id).await?.email.parse()?;
         for device in self.devices_of(id).await? {
             self.accounts.parts.limits.unlock(Suspect { account: &account, known: device }).await?;
         }
-        self.record(Event::UserUpdated, id, "unlocked");
-        Ok(())
+        if was_locked {
+            self.record(Event::UserUpdated, id, "unlocked");
+        }
+        Ok(was_locked)
     }
 
     /// Who is counted apart: strangers, and each device that is signed in. One whose session has ended has its own count too, but

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod first_admin;
+pub mod half_done;
 pub mod import;
 pub mod lock;
 pub mod login;
@@ -17,6 +18,7 @@ pub mod sessions;
 use std::fmt;
 use std::sync::Arc;
 
+use self::half_done::HalfDone;
 use crate::authn::identifier::{Email, NotAnEmail};
 use crate::authn::password::{Password, PasswordError, Passwords, TooLong, Unfit};
 use crate::fault::{Fault, Kind};
@@ -101,6 +103,8 @@ pub enum AccountError {
     Changed,
     #[error("the password was changed, but the other sessions could not be ended")]
     OthersNotEnded(#[source] StateError),
+    #[error("{}", .0.told())]
+    HalfDone(HalfDone, #[source] StateError),
     #[error(transparent)]
     Limited(#[from] Limited),
     #[error(transparent)]
@@ -127,7 +131,9 @@ impl Fault for AccountError {
             Self::RegistrationOff | Self::FirstAdmin | Self::NotAdmin => Kind::Forbidden,
             Self::NoSuchSession | Self::NoLiveSession | Self::NoSuchUser => Kind::NotFound,
             Self::Taken | Self::Oneself => Kind::Conflict,
-            Self::Changed | Self::OthersNotEnded(_) | Self::State(_) | Self::Users(_) => Kind::Unavailable,
+            Self::Changed | Self::OthersNotEnded(_) | Self::HalfDone(..) | Self::State(_) | Self::Users(_) => {
+                Kind::Unavailable
+            }
             Self::Limited(error) => error.kind(),
             Self::Password(error) => error.kind(),
             Self::Login(error) => error.kind(),
@@ -152,7 +158,7 @@ impl Fault for AccountError {
             Self::Oneself => "own_account",
             Self::NoSuchSession | Self::NoLiveSession => "session_not_found",
             Self::NoSuchUser => "user_not_found",
-            Self::OthersNotEnded(_) => "sessions_not_ended",
+            Self::OthersNotEnded(_) | Self::HalfDone(..) => "sessions_not_ended",
             Self::Changed | Self::State(_) | Self::Users(_) => "unavailable",
             Self::Limited(error) => error.code(),
             Self::Password(error) => error.code(),
@@ -188,6 +194,7 @@ impl AccountError {
             Self::OthersNotEnded(_) => {
                 "The password is changed, but your other sessions may live on; end them with /auth/logout-all.".into()
             }
+            Self::HalfDone(half, _) => format!("{}.", half.told()),
             Self::Limited(limited) => limited.detail(),
             Self::Login(LoginError::LimitReached) => "The account has as many sessions as it may; end one.".into(),
             Self::Refresh(error) if error.kind() == Kind::Unauthenticated => match error {

@@ -256,7 +256,12 @@ impl Bound {
 }
 
 async fn bind(key: &str, text: &str) -> Result<Listener> {
-    let listener = Listener::bind(text).await.with_context(|| key.to_owned())?;
+    let listener = Listener::bind(text).await.map_err(|error| {
+        let taken = error.is_taken();
+        let fix =
+            if taken { format!(": stop what listens there, or set {key} to another address") } else { String::new() };
+        anyhow::Error::new(error).context(format!("{key}{fix}"))
+    })?;
     tracing::info!(listener = key, address = %listener.local_addr(), "listening");
     Ok(listener)
 }

@@ -14,7 +14,8 @@ use clap::{Args, Subcommand};
 use super::parts::{self, Console};
 use super::{ConfigArgs, Format, Outcome, OutputArgs, block_on, terminal};
 use crate::accounts::AccountError;
-use crate::accounts::admin::Admin;
+use crate::accounts::admin::{ADMIN, Admin};
+use crate::accounts::first_admin::FirstAdmin;
 use crate::config::{Config, Role};
 use crate::fault::{Fault, Kind};
 use crate::users::{User, UserId};
@@ -171,7 +172,12 @@ fn administrate<T>(args: &ConfigArgs, work: impl AsyncFnOnce(&Admin<'_>) -> anyh
     block_on(async {
         let console = Console::open(&config).await?;
         let call = parts::call();
-        let done = work(&console.accounts.console(&call)).await;
+        let admin = console.accounts.console(&call);
+        let first = FirstAdmin::in_folder(Path::new(&config.keys.dir));
+        // Before too: what is done may be to take the role away. What can't be asked here fails where it matters.
+        let _ = admin.close_first_way(&first).await;
+        let done = work(&admin).await;
+        let _ = admin.close_first_way(&first).await;
         console.close().await;
         done
     })
@@ -182,12 +188,31 @@ fn told(error: AccountError) -> anyhow::Error {
     if error.kind() == Kind::Unavailable { error.into() } else { anyhow::anyhow!(error.detail()) }
 }
 
+/// Of an account that had been deleted before.
+fn gone(error: AccountError) -> anyhow::Error {
+    match error {
+        AccountError::NoSuchUser => anyhow::anyhow!("There is no such user; if there was, its sessions have ended."),
+        error => told(error),
+    }
+}
+
 async fn find(admin: &Admin<'_>, user: &str) -> anyhow::Result<User> {
     let found = match UserId::new(user) {
         Some(id) => admin.user(&id).await,
         None => admin.user_by_email(user).await,
     };
     found.map_err(told).with_context(|| terminal::printable(user))
+}
+
+/// Says that nobody can administrate any more, where this account was the last that could.
+async fn warn_of_none_left(admin: &Admin<'_>, before: &User) {
+    let was_one = before.roles.iter().any(|role| role == ADMIN) && !before.disabled;
+    if was_one && matches!(admin.enabled_administrators().await, Ok(0)) {
+        terminal::talk(
+            "No enabled account has the role `admin` now. Give it to one: doorward user roles ADDRESS admin, \
+             or doorward user enable ADDRESS",
+        );
+    }
 }
 
 impl Add {
@@ -208,18 +233,20 @@ impl One {
     fn set_disabled(self, disabled: bool) -> Outcome {
         administrate(&self.config, async |admin| {
             let user = find(admin, &self.user).await?;
-            admin.set_disabled(&user.id, disabled).await.map_err(told)
+            let done = admin.set_disabled(&user.id, disabled).await.map_err(told);
+            warn_of_none_left(admin, &user).await;
+            done
         })?;
         terminal::talk(if disabled { "Disabled; its sessions have ended." } else { "Enabled." });
         Ok(ExitCode::SUCCESS)
     }
 
     fn unlock(self) -> Outcome {
-        administrate(&self.config, async |admin| {
+        let was_locked = administrate(&self.config, async |admin| {
             let user = find(admin, &self.user).await?;
             admin.unlock(&user.id).await.map_err(told)
         })?;
-        terminal::talk("Unlocked; the next password is looked at.");
+        terminal::talk(if was_locked { "Unlocked; the next password is looked at." } else { "It was not locked." });
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -241,7 +268,12 @@ impl Roles {
         let set = self.none || !self.roles.is_empty();
         let user = administrate(&self.config, async |admin| {
             let user = find(admin, &self.user).await?;
-            if set { admin.set_roles(&user.id, self.roles.clone()).await.map_err(told) } else { Ok(user) }
+            if !set {
+                return Ok(user);
+            }
+            let done = admin.set_roles(&user.id, self.roles.clone()).await.map_err(told);
+            warn_of_none_left(admin, &user).await;
+            done
         })?;
         match self.output.output {
             Format::Json => terminal::print_json(&user.roles.clone().into())?,
@@ -255,8 +287,17 @@ impl Delete {
     fn run(self) -> Outcome {
         terminal::confirm(&format!("Delete the account {}?", terminal::printable(&self.one.user)), self.yes)?;
         administrate(&self.one.config, async |admin| {
-            let user = find(admin, &self.one.user).await?;
-            admin.delete(&user.id).await.map_err(told)
+            let user = match UserId::new(&self.one.user) {
+                // Also where it is gone: its sessions may live on after an earlier try.
+                Some(id) if matches!(admin.user(&id).await, Err(AccountError::NoSuchUser)) => {
+                    admin.delete(&id).await.map_err(gone)?;
+                    return Ok(());
+                }
+                _ => find(admin, &self.one.user).await?,
+            };
+            let done = admin.delete(&user.id).await.map_err(told).with_context(|| user.id.to_string());
+            warn_of_none_left(admin, &user).await;
+            done
         })?;
         terminal::talk("The account is gone, and its sessions with it.");
         Ok(ExitCode::SUCCESS)

@@ -52,7 +52,10 @@ impl FromStr for Rate {
             return Ok(Self(None));
         }
         let (times, period) = text.split_once('/').ok_or_else(wrong)?;
-        let times = times.parse().ok().filter(|times| *times > 0).ok_or_else(wrong)?;
+        let times: u32 = times.parse().map_err(|_| wrong())?;
+        if times == 0 {
+            return Err(format!("`{text}` would let nobody do it at all; write 1 or more, or `off` for no limit"));
+        }
         let (_, per) = PERIODS.iter().find(|(name, _)| *name == period).ok_or_else(wrong)?;
         Ok(Self(Some((times, *per))))
     }

@@ -61,6 +61,17 @@ pub enum BindError {
     NotASocket(String),
 }
 
+impl BindError {
+    /// Whether another process has the address.
+    pub fn is_taken(&self) -> bool {
+        match self {
+            Self::Taken(_) => true,
+            Self::Refused { source, .. } => source.kind() == io::ErrorKind::AddrInUse,
+            Self::Malformed(_) | Self::NotASocket(_) => false,
+        }
+    }
+}
+
 impl Fault for BindError {
     fn kind(&self) -> Kind {
         Kind::Unavailable

@@ -158,8 +158,8 @@ pub trait Users: Send + Sync {
 
     async fn list(&self, page: &Page) -> Result<Vec<User>, UserError>;
 
-    /// Whether anybody has this role: the first admin is made only where there is none.
-    async fn anyone_has(&self, role: &str) -> Result<bool, UserError>;
+    /// Who has this role, disabled or not. Meant for one that few have, as administrators.
+    async fn holders(&self, role: &str) -> Result<Vec<User>, UserError>;
 
     /// Whether the database answers: for `/health`.
     async fn health(&self) -> Result<(), UserError>;

@@ -40,7 +40,7 @@ pub(super) struct ListUsers {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListEvents {
-    /// Of this user.
+    /// Of this user, by id, or by the address of an account that is there.
     user: Option<String>,
     /// Before this event, by its number.
     #[param(minimum = 0)]

@@ -164,6 +164,16 @@ fn a_401_turned_into_500_and_a_lost_challenge_are_named() {
 }
 
 #[test]
+fn where_doorward_is_away_nothing_is_advised_about_its_401() {
+    for status in ["500 Internal Server Error", "503 Service Unavailable"] {
+        let answer = format!("HTTP/1.1 {status}\r\n");
+        let (code, lines) = diagnosis(&proxy(move |_| answer.clone()), None);
+        assert_eq!(code, 1);
+        assert!(!lines.iter().any(|(_, what)| what.contains("with a bad token")), "{lines:#?}");
+    }
+}
+
+#[test]
 fn a_body_that_is_waited_for_is_named() {
     let url = proxy(|request| {
         request.read_body();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::http1::{self, Request};
 use super::super::parts;
+use super::redis;
 use super::report::Report;
 use crate::app::parts::ring_rules;
 use crate::clock::{Clock, SystemClock, Timestamp};
@@ -112,7 +113,11 @@ async fn state(config: &Config, pre: bool, report: &mut Report) {
     let asked = Instant::now();
     let health = match Lookups::health(store.as_ref()).await {
         Ok(health) => health,
-        Err(error) => return report.bad("state", error.to_string(), fix),
+        Err(error) => {
+            let what = error.to_string();
+            let fix = redis::fix(&config.state.url, &what).unwrap_or(fix);
+            return report.bad("state", what, fix);
+        }
     };
     report.good("state", format!("answers in {:.1} ms", asked.elapsed().as_secs_f64() * 1000.0));
     for warning in health.warnings {

@@ -3,6 +3,7 @@
 
 mod local;
 mod probes;
+mod redis;
 mod report;
 
 use std::process::ExitCode;

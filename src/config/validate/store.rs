@@ -53,10 +53,38 @@ pub(super) fn judge(config: &Config, role: Role, told: &mut Told) {
     }
     let fix = "write sqlite:FILE, postgres://user:password@host/database or mysql://user:password@host/database";
     told.error_if(Engine::of(&config.users.url).is_none(), "users.url", "this is no database URL that is known", fix);
+    database_url(&config.users.url, told);
     let file = config.users.url.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
     let nowhere = file.is_some_and(|file| file.is_empty() || file.starts_with('?'));
     told.error_if(nowhere, "users.url", "it names no file, so nothing would be kept", "write sqlite:FILE");
     told.error_if(config.users.pool == 0, "users.pool", "0 connections reach nothing", "write 1 or more");
+}
+
+/// What the database's driver would only tell at the start, or, of a missing user, not at all.
+fn database_url(url: &str, told: &mut Told) {
+    const POSTGRES: &str = "disable, allow, prefer, require, verify-ca or verify-full";
+    const MYSQL: &str = "DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY";
+    let (engine, Ok(parsed)) = (Engine::of(url), reqwest::Url::parse(url)) else { return };
+    let known = match engine {
+        Some(Engine::Postgres) => POSTGRES,
+        Some(Engine::MySql) => MYSQL,
+        _ => return,
+    };
+    let of = |names: &[&str]| parsed.query_pairs().find(|(name, _)| names.contains(&&**name)).map(|(_, value)| value);
+    let mode = of(&["sslmode", "ssl-mode"]);
+    let mut words = known.split([' ', ',']).filter(|word| !["", "or"].contains(word));
+    if let Some(mode) = mode.filter(|mode| !words.any(|word| word.eq_ignore_ascii_case(mode))) {
+        let key = if engine == Some(Engine::MySql) { "ssl-mode" } else { "sslmode" };
+        told.error_if(true, "users.url", format!("{key} can't be `{}`", mode.escape_debug()), format!("write {known}"));
+    }
+    // The driver does not ask the system who runs it, as PostgreSQL's own programs do.
+    let nobody = engine == Some(Engine::Postgres)
+        && parsed.username().is_empty()
+        && of(&["user"]).is_none()
+        && std::env::var_os("PGUSER").is_none();
+    let fix = "write postgres://USER:PASSWORD@HOST/DATABASE; with a Unix socket \
+               postgres:///DATABASE?host=/run/postgresql&user=doorward; or set PGUSER";
+    told.warn_if(nobody, "users.url", "it names no user, so doorward would sign in as `anonymous`", fix);
 }
 
 /// The hosts that a Redis URL names, `node=` parameters too; none for a Unix socket. Errors never tell the URL: it may

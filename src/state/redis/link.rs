@@ -13,7 +13,7 @@ use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value};
 use super::super::StateError;
 use super::connect::Plan;
 use super::keys::MARK;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, in_words};
 
 /// So many timeouts in a row, and the connection is given up. A frozen server (a stopped process, a cut network without a
 /// reset) never closes its connections, and fred does not notice it.
@@ -236,7 +236,7 @@ async fn connected(client: &Client) {
 
 /// What fred says, in our words. Server errors quote arguments in one case, which may hold a salt's digest: it is cut off.
 fn refine(error: &Error, budget: Duration) -> StateError {
-    let text = error.details().split(", with args").next().unwrap_or_default().to_owned();
+    let text = in_words(error.details().split(", with args").next().unwrap_or_default());
     match error.kind() {
         ErrorKind::Timeout => StateError::TimedOut(budget),
         ErrorKind::Parse | ErrorKind::InvalidArgument | ErrorKind::NotFound => StateError::Corrupt(text),

@@ -160,17 +160,13 @@ impl Users for SqlUsers {
         rows.into_iter().map(User::try_from).collect()
     }
 
-    async fn anyone_has(&self, role: &str) -> Result<bool, UserError> {
+    async fn holders(&self, role: &str) -> Result<Vec<User>, UserError> {
         // In the JSON text first, and then in the list that it means: a role's name may look like two.
         let select = query(select_users!("WHERE roles LIKE ? ESCAPE '!'"));
         let quoted = serde_json::Value::from(role).to_string();
         let rows: Vec<Row> = within(select.bind(containing(&quoted)).all(&self.database)).await?;
-        for row in rows {
-            if words(&row.roles)?.iter().any(|held| held == role) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let likely: Vec<User> = rows.into_iter().map(User::try_from).collect::<Result<_, _>>()?;
+        Ok(likely.into_iter().filter(|user| user.roles.iter().any(|held| held == role)).collect())
     }
 
     async fn health(&self) -> Result<(), UserError> {

@@ -17,6 +17,8 @@ use super::client::{Probes, REASON, in_short, set};
 pub(super) enum First {
     LetThrough,
     Denied,
+    /// Doorward, or what the proxy protects, does not answer: nothing can be told of its refusals.
+    Away,
     /// Refused because the proxy asks doorward in the wrong way: nothing can be told from further refusals.
     Misasked,
 }
@@ -66,7 +68,11 @@ impl Probes<'_> {
             }
             _ => report.unknown(GROUP, format!("without a token: {status}"), "name a URL that the proxy protects"),
         }
-        Some(if answer.status.is_success() { First::LetThrough } else { First::Denied })
+        Some(match status {
+            200..=299 => First::LetThrough,
+            500 | 502..=504 => First::Away,
+            _ => First::Denied,
+        })
     }
 
     pub(super) async fn bad_token(&self, report: &mut Report) {
