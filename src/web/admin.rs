@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::accounts::AccountError;
-use crate::accounts::admin::MOST_LISTED;
+use crate::accounts::admin::{Admin, MOST_LISTED};
+use crate::accounts::{AccountError, Caller};
+use crate::issue::Call;
 use crate::users::audit_tail::AuditLine;
 use crate::users::{Page, UserId};
 use crate::web::Desk;
@@ -150,8 +151,7 @@ pub(super) async fn users(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     let ListUsers { search, after, limit } = asked(query)?;
     let page = Page { after, limit: page_of(limit)?, search };
     let users = admin.users(&page).await.map_err(|error| Problem::account(&error))?;
@@ -166,8 +166,7 @@ pub(super) async fn users(
 ))]
 pub(super) async fn create(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     let CreateUser { email, password, roles } = members(request).await?;
     let made = admin.create(&email, password.as_deref(), roles).await;
     let user = made.map_err(|error| Problem::account(&error))?;
@@ -186,8 +185,7 @@ pub(super) async fn user(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     let user = admin.user(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&UserView::of(&user)))
 }
@@ -204,8 +202,7 @@ pub(super) async fn delete(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     admin.delete(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&json!({})))
 }
@@ -222,8 +219,7 @@ pub(super) async fn set_roles(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     let Roles { roles } = members(request).await?;
     let user = admin.set_roles(&named(&id)?, roles).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&UserView::of(&user)))
@@ -241,8 +237,7 @@ pub(super) async fn set_disabled(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     let Disabled { disabled } = members(request).await?;
     let user = admin.set_disabled(&named(&id)?, disabled).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&UserView::of(&user)))
@@ -260,14 +255,26 @@ pub(super) async fn audit(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     let ListEvents { user, before, limit } = asked(query)?;
     let before = before.map(u64::try_from).transpose();
     let before = before.map_err(|_| Problem::malformed("`before` is the number of an event."))?;
     let lines = admin.audit_tail(user.as_deref(), before, page_of(limit)?).await;
     let lines = lines.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&EventList { events: lines.into_iter().map(event).collect() }))
+}
+
+impl Desk {
+    /// What the caller may do as an administrator, and who it is.
+    pub(super) async fn admin<'a>(
+        &'a self,
+        headers: &HeaderMap,
+        call: &'a Call,
+    ) -> Result<(Admin<'a>, Caller), Problem> {
+        let (accounts, caller) = self.account_call(headers).await?;
+        let admin = accounts.admin(&caller, call).await.map_err(|error| Problem::account(&error))?;
+        Ok((admin, caller))
+    }
 }
 
 fn event(line: AuditLine) -> EventView {

@@ -73,8 +73,7 @@ pub(super) async fn sessions(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, caller) = desk.admin(request.headers(), &call).await?;
     let sessions = admin.sessions_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     let view = |session| SessionView::of(session, session.sid == caller.sid);
     Ok(unstored(&Sessions { sessions: sessions.iter().map(view).collect() }))
@@ -94,8 +93,7 @@ pub(super) async fn history(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     let Newest { limit } = asked(query)?;
     let past = admin.history_of(&named(&id)?, page_of(limit)?).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&PastSessions { sessions: past.iter().map(PastSessionView::of).collect() }))
@@ -113,8 +111,7 @@ pub(super) async fn end_sessions(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     let ended = admin.end_all_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&Ended { ended }))
 }
@@ -131,8 +128,7 @@ pub(super) async fn locks(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     let locks = admin.locks_of(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&Locks { locks: locks.iter().map(LockView::of).collect() }))
 }
@@ -149,8 +145,7 @@ pub(super) async fn unlock(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     admin.unlock(&named(&id)?).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&json!({})))
 }
@@ -167,8 +162,7 @@ pub(super) async fn end_session(
     request: Request,
 ) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     admin.end_session(&id).await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&json!({})))
 }
@@ -181,8 +175,7 @@ pub(super) async fn end_session(
 ))]
 pub(super) async fn end_everyone(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Problem> {
     let call = desk.call(&request);
-    let (accounts, caller) = desk.account_call(request.headers()).await?;
-    let admin = accounts.admin(&caller, &call).await.map_err(|error| Problem::account(&error))?;
+    let (admin, _) = desk.admin(request.headers(), &call).await?;
     let mark = admin.end_everyone().await.map_err(|error| Problem::account(&error))?;
     Ok(unstored(&Everyone { not_before: moment(Millis(mark.0)) }))
 }

@@ -28,12 +28,13 @@ macro_rules! at_every_face {
         mod grpc { $crate::at_every_face!(@face Grpc $($promise)+); }
         mod graphql { $crate::at_every_face!(@face GraphQl $($promise)+); }
     };
-    // Users and token state know nothing of each other, so Redis is tried beside one of the databases.
     (@face $face:ident $($promise:ident)+) => {
         mod sqlite { $crate::at_every_face!(@store $face Sqlite $($promise)+); }
         mod sqlite_and_redis { $crate::at_every_face!(@store $face SqliteAndRedis $($promise)+); }
         mod postgres { $crate::at_every_face!(@store $face Postgres $($promise)+); }
+        mod postgres_and_redis { $crate::at_every_face!(@store $face PostgresAndRedis $($promise)+); }
         mod mariadb { $crate::at_every_face!(@store $face MariaDb $($promise)+); }
+        mod mariadb_and_redis { $crate::at_every_face!(@store $face MariaDbAndRedis $($promise)+); }
     };
     (@store $face:ident $store:ident $($promise:ident)+) => {
         use $crate::scene::{At, Of};

@@ -24,6 +24,7 @@ pub enum Store {
     Postgres,
     PostgresAndRedis,
     MariaDb,
+    MariaDbAndRedis,
 }
 
 impl Store {
@@ -32,7 +33,7 @@ impl Store {
         let server = match self {
             Self::Sqlite | Self::SqliteAndRedis => return Some(json!({})),
             Self::Postgres | Self::PostgresAndRedis => Server::Postgres,
-            Self::MariaDb => Server::MariaDb,
+            Self::MariaDb | Self::MariaDbAndRedis => Server::MariaDb,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let url = runtime.block_on(server.database())?;
@@ -40,7 +41,7 @@ impl Store {
     }
 
     const fn with_redis(self) -> bool {
-        matches!(self, Self::SqliteAndRedis | Self::PostgresAndRedis)
+        matches!(self, Self::SqliteAndRedis | Self::PostgresAndRedis | Self::MariaDbAndRedis)
     }
 }
 
@@ -62,6 +63,9 @@ macro_rules! on_every_store {
         }
         mod mariadb {
             $(#[test] fn $test() { super::$test($crate::service::Store::MariaDb); })+
+        }
+        mod mariadb_and_redis {
+            $(#[test] fn $test() { super::$test($crate::service::Store::MariaDbAndRedis); })+
         }
     };
 }
