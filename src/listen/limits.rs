@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use http::{HeaderMap, Uri};
-use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::listen::peer::TrustedProxies;
-use crate::listen::protocol::Protocols;
 
 /// One listener's limits. Begin with [`Limits::check`] or [`Limits::public`].
 #[derive(Clone, Debug)]
@@ -102,30 +99,5 @@ impl Limits {
     /// it is a flood of frames that ask for nothing: pings, settings, empty data (CVE-2019-9512, 9515, 9518).
     pub(super) fn unasked(&self) -> u64 {
         2 * 4 * u64::from(self.window)
-    }
-
-    pub(super) fn protocols(&self) -> Protocols {
-        // What is over this h2 itself answers, with 431: where we deny, what is over the limit must first come to us.
-        let most = if self.denies { 2 * self.head_bytes } else { self.head_bytes };
-        let mut http1 = http1::Builder::new();
-        http1
-            // The pulse judges time: hyper's header time-out would also end idle connections.
-            .header_read_timeout(None)
-            // A head that does not fit the buffer is too large; hyper allows no smaller buffer.
-            .max_buf_size(self.head_bytes.max(8192));
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            .keep_alive_interval(Duration::from_secs(30))
-            .keep_alive_timeout(Duration::from_secs(10))
-            .max_header_list_size(u32::try_from(most).unwrap_or(u32::MAX))
-            .max_concurrent_streams(self.streams)
-            .max_send_buf_size(64 << 10)
-            .initial_stream_window_size(self.window)
-            .initial_connection_window_size(4 * self.window)
-            // Streams opened and reset at once (CVE-2023-44487): a proxy that gives up on all its checks stays below.
-            .max_pending_accept_reset_streams(self.streams as usize / 4)
-            .max_local_error_reset_streams(64);
-        Protocols { http1, http2 }
     }
 }

@@ -6,14 +6,16 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
+use crate::listen::limits::Limits;
 use crate::listen::pulse::Protocol;
 use crate::listen::socket::Watched;
 
@@ -22,8 +24,8 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// How a listener speaks either.
 #[derive(Debug)]
 pub(super) struct Protocols {
-    pub(super) http1: http1::Builder,
-    pub(super) http2: http2::Builder<TokioExecutor>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
 }
 
 /// One connection under way. In a box, since each future around it would hold it twice.
@@ -41,6 +43,32 @@ where
 }
 
 impl Protocols {
+    /// As the listener's limits are.
+    pub(super) fn within(limits: &Limits) -> Self {
+        // What is over this h2 itself answers, with 431: where we deny, what is over the limit must first come to us.
+        let most = if limits.denies { 2 * limits.head_bytes } else { limits.head_bytes };
+        let mut http1 = http1::Builder::new();
+        http1
+            // The pulse judges time: hyper's header time-out would also end idle connections.
+            .header_read_timeout(None)
+            // A head that does not fit the buffer is too large; hyper allows no smaller buffer.
+            .max_buf_size(limits.head_bytes.max(8192));
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Duration::from_secs(30))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .max_header_list_size(u32::try_from(most).unwrap_or(u32::MAX))
+            .max_concurrent_streams(limits.streams)
+            .max_send_buf_size(64 << 10)
+            .initial_stream_window_size(limits.window)
+            .initial_connection_window_size(4 * limits.window)
+            // Streams opened and reset at once (CVE-2023-44487): a proxy that gives up on all its checks stays below.
+            .max_pending_accept_reset_streams(limits.streams as usize / 4)
+            .max_local_error_reset_streams(64);
+        Self { http1, http2 }
+    }
+
     pub(super) fn talk<S, B>(&self, protocol: Protocol, socket: Watched, service: S) -> Talk<S, B>
     where
         S: Service<Request<Incoming>, Response = Response<B>>,

@@ -20,7 +20,7 @@ use crate::listen::drain::Drain;
 use crate::listen::limits::Limits;
 use crate::listen::order::Order;
 use crate::listen::peer::Peer;
-use crate::listen::protocol::BoxError;
+use crate::listen::protocol::{BoxError, Protocols};
 use crate::listen::watch::Watch;
 
 /// After a failed `accept` (out of file descriptors, of memory): without a pause the loop would spin until it passes.
@@ -63,7 +63,7 @@ where
     let crowd = limits.per_address.clone().map(Crowd::new);
     let open = TaskTracker::new();
     let mut watch = Watch::new(&limits);
-    let house = Arc::new(House { protocols: limits.protocols(), limits, drain: drain.clone() });
+    let house = Arc::new(House { protocols: Protocols::within(&limits), limits, drain: drain.clone() });
 
     loop {
         let accepted = async {
