@@ -10,12 +10,15 @@ use serde_json::Value;
 mod files;
 #[path = "cli/home.rs"]
 mod home;
+#[path = "harness/ports.rs"]
+mod ports;
 #[path = "cli/session.rs"]
 mod session;
 #[path = "cli/via.rs"]
 mod via;
 
 use home::{Done, Home};
+use ports::free;
 
 #[test]
 fn help_begins_with_examples_everywhere() {
@@ -383,7 +386,6 @@ impl Drop for Serving {
 
 #[test]
 fn healthcheck_and_doctor_find_a_running_service_well() {
-    let free = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port");
     let home = Home::with(&format!("listen: {{public: '{}', check: '{}', ops: '{}'}}\n", free(), free(), free()));
     let silent = |mut command: Command| command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
     let _serving = Serving(silent(home.command(&["serve"])));

@@ -270,6 +270,7 @@ impl RedisServer {
 
     /// Returns once it listens.
     fn spawn(&mut self) {
+        let log = self.dir.path().join("redis.log");
         let child = Command::new(&self.program)
             .envs(self.env.iter().cloned())
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
@@ -279,13 +280,20 @@ impl RedisServer {
             // A primary counts its replica's first acknowledgement once it has sent it something: a ping, if nothing else.
             .args(["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--loglevel", "warning"])
             .args(&self.options)
+            .args(["--logfile", &log.display().to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("redis-server starts");
         self.child = Some(child);
-        let port = self.port;
-        self.wait_until("redis-server listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = self.child.as_mut().expect("just started").try_wait().expect("its state");
+            let said = || fs::read_to_string(&log).unwrap_or_default();
+            assert!(ended.is_none(), "redis-server ended on port {}: {}", self.port, said());
+            assert!(start.elapsed() < Duration::from_secs(15), "redis-server does not listen: {}", said());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
