@@ -50,6 +50,17 @@ impl Default for Settings {
     }
 }
 
+/// What memory holds of a token.
+#[derive(Debug)]
+pub enum Found {
+    Live(Arc<Known>),
+    /// Its session has ended. Kept, so that a client that goes on with it, and a thousand that were logged out at once, cost
+    /// the store nothing.
+    Over,
+    /// Nothing that counts.
+    Nothing,
+}
+
 /// Identities by their tokens' digests.
 #[derive(Debug)]
 pub struct Cache {
@@ -80,8 +91,8 @@ impl Cache {
         Self { front, known, registry: Registry::default(), era: AtomicU64::new(0) }
     }
 
-    /// What is known of a token, if nothing has ended it since.
-    pub fn find(&self, token: &Digest, now: Millis) -> Option<Arc<Known>> {
+    /// What is known of a token.
+    pub fn find(&self, token: &Digest, now: Millis) -> Found {
         let known = match self.front.find(token) {
             Some(known) => {
                 if known.is_to_be_told(now) {
@@ -90,12 +101,16 @@ impl Cache {
                 known
             }
             None => {
-                let known = self.known.get(token)?;
+                let Some(known) = self.known.get(token) else { return Found::Nothing };
                 self.front.keep(&known);
                 known
             }
         };
-        self.is_live(&known).then_some(known)
+        match () {
+            () if self.is_live(&known) => Found::Live(known),
+            () if known.cell.is_over() => Found::Over,
+            () => Found::Nothing,
+        }
     }
 
     pub fn is_live(&self, known: &Known) -> bool {
@@ -240,7 +255,7 @@ mod tests {
         let cache = cache(&Settings::default());
         let (alice, bob) = (testing::claims("alice"), testing::claims("bob"));
         let keys = [Digest::of(b"alice"), Digest::of(b"bob")];
-        let found = || keys.map(|key| cache.find(&key, NOW).is_some());
+        let found = || keys.map(|key| matches!(cache.find(&key, NOW), Found::Live(_)));
         let refill = || {
             cache.keep(&known(&cache, keys[0], &alice));
             cache.keep(&known(&cache, keys[1], &bob));
@@ -275,7 +290,7 @@ mod tests {
             cache.forget(&entry);
             cache.keep(&looked_up);
             assert_eq!(cache.tend(), 0, "{entry:?}");
-            assert!(cache.find(&Digest::of(b"token"), NOW).is_none());
+            assert!(matches!(cache.find(&Digest::of(b"token"), NOW), Found::Nothing));
         }
     }
 }

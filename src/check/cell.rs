@@ -4,7 +4,7 @@
 //! answer (SEC-S2). The registry is used only on misses and revocations; a hit looks at its own cell and nothing else.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::token::{Claims, SessionId, SubjectTag};
 #[derive(Debug)]
 pub struct Cell {
     sid: Option<SessionId>,
-    ended: AtomicBool,
+    /// [`LIVE`], [`DOUBTED`] or [`OVER`].
+    standing: AtomicU8,
     /// Until when the store said the session lives without activity: monotonic milliseconds.
     idle_until: AtomicU64,
     /// The absolute end: Unix milliseconds.
@@ -25,6 +26,12 @@ pub struct Cell {
     /// Whether it waits to have its use written to the store.
     noted: AtomicBool,
 }
+
+const LIVE: u8 = 0;
+/// Something of its subject was revoked: the store knows whether this too.
+const DOUBTED: u8 = 1;
+/// A session that ended never lives again.
+const OVER: u8 = 2;
 
 impl Default for Cell {
     fn default() -> Self {
@@ -36,7 +43,7 @@ impl Cell {
     fn new(sid: Option<SessionId>) -> Self {
         Self {
             sid,
-            ended: AtomicBool::new(false),
+            standing: AtomicU8::new(LIVE),
             idle_until: AtomicU64::new(u64::MAX),
             ends: AtomicU64::new(u64::MAX),
             last_seen: AtomicU64::new(0),
@@ -50,11 +57,16 @@ impl Cell {
 
     /// Whether no revocation has reached it.
     pub fn is_live(&self) -> bool {
-        !self.ended.load(Ordering::Acquire)
+        self.standing.load(Ordering::Acquire) == LIVE
     }
 
-    fn end(&self) {
-        self.ended.store(true, Ordering::Release);
+    /// Whether its session has ended, which no store has to be asked about again.
+    pub fn is_over(&self) -> bool {
+        self.standing.load(Ordering::Acquire) == OVER
+    }
+
+    fn become_at_least(&self, standing: u8) {
+        self.standing.fetch_max(standing, Ordering::Release);
     }
 
     /// Whether the session's times are over, so that the store must be asked again (SEC-S6).
@@ -150,13 +162,13 @@ impl Registry {
 
     pub fn end_session(&self, sid: &SessionId) {
         if let Some(cell) = self.shard(sid.tag()).subjects.get(&sid.tag()).and_then(|cells| cells.of_session(sid)) {
-            cell.end();
+            cell.become_at_least(OVER);
         }
     }
 
     pub fn end_subject(&self, tag: SubjectTag) {
         let cells = self.shard(tag).subjects.remove(&tag);
-        cells.iter().flat_map(Cells::living).for_each(|cell| cell.end());
+        cells.iter().flat_map(Cells::living).for_each(|cell| cell.become_at_least(DOUBTED));
     }
 
     fn shard(&self, tag: SubjectTag) -> MutexGuard<'_, Shard> {

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::check::Denial;
 use crate::check::breaker::Breaker;
-use crate::check::cache::{Cache, Settings};
+use crate::check::cache::{Cache, Found, Settings};
 use crate::check::flights::Flights;
 use crate::check::freshness::Freshness;
 use crate::check::headers::HeaderPlan;
@@ -153,7 +153,11 @@ impl Lookup {
         // Read before the cell is looked at: the follower writes in the other order, so what counts as fresh here has
         // ended all it had to.
         let log = self.freshness.staleness(monotonic).unwrap_or(Duration::MAX);
-        let Some(known) = self.cache.find(&digest, now) else { return Glance::Ask { token: digest, earlier: None } };
+        let known = match self.cache.find(&digest, now) {
+            Found::Live(known) => known,
+            Found::Over => return Glance::Denied(Denial::InvalidToken),
+            Found::Nothing => return Glance::Ask { token: digest, earlier: None },
+        };
         if known.is_expired(now) {
             return Glance::Denied(Denial::InvalidToken);
         }

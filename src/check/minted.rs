@@ -125,7 +125,7 @@ mod tests {
         let mut sid = None;
         mint(&bench, "alice", |claims| sid = claims.sid);
         bench.checker.hear(&Entry::Session(sid.expect("own")));
-        assert_eq!(known(&bench, "alice"), None);
+        assert_eq!(known(&bench, "alice"), Some(false));
     }
 
     #[tokio::test]

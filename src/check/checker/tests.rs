@@ -117,6 +117,23 @@ async fn an_end_heard_in_this_process_counts_at_once() {
     assert_eq!((check(&bench, "alice").await, check(&bench, "bob").await), ("invalid_token", "ok"));
 }
 
+// SEC-S1, SEC-F1
+#[tokio::test]
+async fn the_token_of_a_session_that_ended_is_denied_from_memory_and_of_a_doubted_subject_the_store_is_asked() {
+    let bench = Bench::new(&[]);
+    let (alice, sid) = login(&bench, "alice");
+    assert_eq!(check(&bench, "alice").await, "ok");
+    let asked = bench.store.asked();
+    bench.checker.hear(&Entry::Subject(alice.tag()));
+    assert_eq!(check(&bench, "alice").await, "ok", "this one the store still knows");
+    assert_eq!(bench.store.asked(), asked + 1);
+    bench.store.end(sid);
+    bench.checker.hear(&Entry::Session(sid));
+    bench.store.fail(true);
+    assert_eq!(check(&bench, "alice").await, "invalid_token", "though the store can't be asked");
+    assert_eq!(bench.store.asked(), asked + 1);
+}
+
 // SEC-S2
 #[tokio::test]
 async fn an_end_that_arrives_during_a_lookup_wins() {

@@ -19,7 +19,7 @@ async fn is_allowed(bench: &Bench, token: &str) -> bool {
 }
 
 fn is_remembered(bench: &Bench, token: &str) -> bool {
-    bench.checker.check_cached(&get("/", token)).is_some()
+    matches!(bench.checker.check_cached(&get("/", token)), Some(Decision::Allow(_)))
 }
 
 // SEC-S1, SEC-S3
