@@ -194,7 +194,7 @@ pub(super) async fn user(
 #[utoipa::path(delete, path = "/admin/users/{id}", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), responses(
     (status = 200, description = "The account is gone."),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable, or sessions_not_ended: then the user is deleted"),
 ))]
 pub(super) async fn delete(
     State(desk): State<Arc<Desk>>,
@@ -211,7 +211,7 @@ pub(super) async fn delete(
 #[utoipa::path(put, path = "/admin/users/{id}/roles", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), request_body = Roles, responses(
     (status = 200, body = UserView),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable, or sessions_not_ended: then the roles are changed, and tokens with the old ones live on until they expire"),
 ))]
 pub(super) async fn set_roles(
     State(desk): State<Arc<Desk>>,
@@ -229,7 +229,7 @@ pub(super) async fn set_roles(
 #[utoipa::path(put, path = "/admin/users/{id}/disabled", tag = "admin", security(("bearer" = [])), params(("id" = String, Path)), request_body = Disabled, responses(
     (status = 200, body = UserView),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable, or sessions_not_ended: then the account is disabled"),
 ))]
 pub(super) async fn set_disabled(
     State(desk): State<Arc<Desk>>,

@@ -19,7 +19,7 @@ use super::log::{EntryId, Place, Sight};
 const REMEMBERED: usize = 10_000;
 
 /// How long one read waits for news, and how soon a failed one is tried again.
-const WAIT: Duration = Duration::from_secs(5);
+const WAIT: Duration = Duration::from_secs(1);
 /// While news come, so often is asked whether they are of the log that was followed.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(200);
