@@ -305,7 +305,7 @@ pub trait Sessions: Lookups {
 }
 
 /// The store gave no usable answer: neither yes nor no.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StateError {
     #[error("the token store did not answer within {0:?}")]
     TimedOut(Duration),

@@ -54,11 +54,20 @@ impl Wire {
         }
     }
 
-    /// What is left of a key's life in milliseconds, as `PTTL` tells it, the mark, and plain values of the key's slot, in one
-    /// round trip.
-    pub(super) async fn life_mark_and_values(&self, key: &str, names: Vec<String>) -> Result<(i64, Value), Error> {
-        let reader = self.reader();
-        tokio::try_join!(Box::pin(reader.pttl(key)), self.mark_and_values(names))
+    /// What is left of some keys' lives in milliseconds, as `PTTL` tells it; and the mark, and then plain values, as
+    /// [`Self::mark_and_values`] reads them; in one round trip. On a cluster all are of one slot.
+    pub(super) async fn lives_mark_and_values(
+        &self,
+        keys: Vec<String>,
+        names: Vec<String>,
+    ) -> Result<(Value, Value), Error> {
+        let lives = self.reader().pipeline();
+        for key in keys {
+            // Only queued here.
+            let _: Value = Box::pin(lives.pttl(key)).await?;
+        }
+        // In this order: fred writes what it knows that something follows together with that.
+        tokio::try_join!(Box::pin(lives.all()), self.mark_and_values(names))
     }
 
     /// The mark, and then plain values of one slot.
@@ -152,6 +161,10 @@ impl Link {
         Self { plan, live: Mutex::new(None), timeouts: AtomicU32::new(0) }
     }
 
+    pub(super) fn is_clustered(&self) -> bool {
+        self.plan.config.server.is_clustered()
+    }
+
     /// Runs one call within `budget`. Nothing is queued while the store is away: the call fails at once.
     pub(super) async fn run<T, F>(&self, budget: Duration, call: impl FnOnce(Wire) -> F) -> Result<T, StateError>
     where
@@ -164,7 +177,7 @@ impl Link {
             if young {
                 connected(&client).await;
             }
-            call(Wire { client: client.clone(), options, clustered: self.plan.config.server.is_clustered() }).await
+            call(Wire { client: client.clone(), options, clustered: self.is_clustered() }).await
         };
         let answer = match tokio::time::timeout(budget, work).await {
             Ok(answer) => answer.map_err(|error| refine(&error, budget)),

@@ -7,6 +7,7 @@ use fred::types::Value;
 
 use super::super::{Mark, Question, Standing, StateError, StoreHealth};
 use super::codec::Reply;
+use super::gather::Gather;
 use super::keys::{self, BEGAN, LOG, slot};
 use super::link::Link;
 use super::log::info;
@@ -20,17 +21,15 @@ pub(super) const LOOKUP_BUDGET: Duration = Duration::from_millis(100);
 const TOUCH_BUDGET: Duration = Duration::from_millis(500);
 const TOUCHED_AT_ONCE: usize = 256;
 
-pub(super) async fn standing(link: &Link, clock: &dyn Clock, question: &Question) -> Result<Standing, StateError> {
+pub(super) async fn standing(gather: &Gather, clock: &dyn Clock, question: &Question) -> Result<Standing, StateError> {
     match question {
         Question::Own { sid, jti, epoch } => {
-            let (tag, session) = (sid.tag(), keys::session(sid));
-            let names = vec![keys::epoch(tag), keys::denied(tag, jti)];
-            let asked = link.run(LOOKUP_BUDGET, |wire| async move { wire.life_mark_and_values(&session, names).await });
-            let (left, values) = asked.await?;
-            let mut values = Reply::new(values)?;
-            let mark = mark_of(&values.next()?)?;
-            let today = number(&values.next()?)?;
-            let denied = !values.next()?.is_null();
+            let names = vec![keys::epoch(sid.tag()), keys::denied(sid.tag(), jti)];
+            let mut reply = gather.ask(Some(keys::session(sid)), names).await?;
+            let left = reply.int()?;
+            let mark = mark_of(&reply.next()?)?;
+            let today = number(&reply.next()?)?;
+            let denied = !reply.next()?.is_null();
             // A live session whose epoch is missing means that the store has lost something: then nothing is believed.
             // An epoch or mark above the store's was handed out before a failover lost its last rise; the session decides.
             Ok(match (u64::try_from(left), today) {
@@ -43,13 +42,12 @@ pub(super) async fn standing(link: &Link, clock: &dyn Clock, question: &Question
         Question::Foreign { tag, jti, issued } => {
             let mut names = vec![keys::not_before(*tag)];
             names.extend(jti.as_ref().map(|jti| keys::denied(*tag, jti)));
-            let values = link.run(LOOKUP_BUDGET, |wire| async move { wire.mark_and_values(names).await }).await?;
-            let mut values = Reply::new(values)?;
-            let all_denied = mark_of(&values.next()?)?.is_after(*issued, clock.now_millis());
+            let mut reply = gather.ask(None, names).await?;
+            let all_denied = mark_of(&reply.next()?)?.is_after(*issued, clock.now_millis());
             // A token that does not say when it was issued falls under any denial of its subject.
             let subject_denied =
-                number(&values.next()?)?.is_some_and(|until| issued.is_none_or(|issued| issued.0 <= until));
-            let token_denied = jti.is_some() && !values.next()?.is_null();
+                number(&reply.next()?)?.is_some_and(|until| issued.is_none_or(|issued| issued.0 <= until));
+            let token_denied = jti.is_some() && !reply.next()?.is_null();
             let dead = all_denied || subject_denied || token_denied;
             Ok(if dead { Standing::Dead } else { Standing::Live { idle_left: None, ends: None } })
         }

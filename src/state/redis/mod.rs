@@ -6,6 +6,7 @@ mod codec;
 mod connect;
 mod counters;
 mod debt;
+mod gather;
 mod keys;
 mod link;
 mod listing;
@@ -29,6 +30,7 @@ use self::attempts::{Attempts, Ending};
 pub use self::connect::ConnectError;
 use self::connect::Plan;
 use self::debt::Debts;
+use self::gather::Gather;
 use self::link::Link;
 use self::log::Log;
 use self::lookups::LOOKUP_BUDGET;
@@ -50,7 +52,8 @@ use crate::token::{Generation, SessionId, SubjectTag, TokenId};
 /// follows the log.
 #[derive(Debug)]
 pub struct RedisState {
-    lookups: Link,
+    lookups: Arc<Link>,
+    gather: Gather,
     log: Log,
     sessions: Arc<Link>,
     debts: Debts,
@@ -78,8 +81,10 @@ impl RedisState {
         let plan = Arc::new(Plan::new(settings)?);
         let clustered = plan.config.server.is_clustered();
         let link = || Link::new(Arc::clone(&plan));
+        let lookups = Arc::new(link());
         let state = Self {
-            lookups: link(),
+            gather: Gather::new(Arc::clone(&lookups), LOOKUP_BUDGET),
+            lookups,
             log: Log::new(link()),
             sessions: Arc::new(link()),
             debts: Debts::default(),
@@ -122,7 +127,7 @@ impl RedisState {
 #[async_trait]
 impl Lookups for RedisState {
     async fn standing(&self, question: &Question) -> Result<Standing, StateError> {
-        self.observer.watch(Op::Standing, lookups::standing(&self.lookups, &*self.clock, question)).await
+        self.observer.watch(Op::Standing, lookups::standing(&self.gather, &*self.clock, question)).await
     }
 
     async fn read_log(&self, after: Option<&Position>, wait: Duration) -> Result<LogBatch, StateError> {
