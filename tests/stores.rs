@@ -46,5 +46,7 @@ mod sessions;
 mod several_nodes;
 #[path = "stores/sqlite.rs"]
 mod sqlite;
+#[path = "stores/together.rs"]
+mod together;
 #[path = "stores/users.rs"]
 mod users;

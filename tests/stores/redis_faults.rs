@@ -15,7 +15,7 @@ use crate::log::{read, start};
 use crate::redis::{RedisServer, available};
 
 /// Room for a busy machine, on top of a budget.
-const SLACK: Duration = Duration::from_millis(300);
+pub(crate) const SLACK: Duration = Duration::from_millis(300);
 
 fn question() -> Question {
     Question::Foreign { tag: tag_of("x"), jti: Some(TokenId::fresh()), issued: None }
