@@ -64,7 +64,7 @@ impl Plan {
                 internal_command_timeout: Duration::from_secs(1),
                 // Each of our calls decides itself whether it may be sent again.
                 max_command_attempts: 1,
-                // A checker's question is two commands: four thousand at once.
+                // A question that goes alone is two commands: four thousand of them at once.
                 max_command_buffer_len: 2 * 4096,
                 // A password may be changed, or an ACL file loaded, while we run.
                 reconnect_on_auth_error: true,

@@ -2,7 +2,7 @@
 
 use fred::util::redis_keyslot;
 
-use crate::secret::Digest;
+use crate::secret::{Digest, append_base64url};
 use crate::token::{SessionId, SubjectTag, TokenId};
 
 /// The revocation log, and when this store's state began.
@@ -15,36 +15,51 @@ pub(super) const MARK: &str = "dw:{log}:m";
 /// How long the log is kept, in entries. A checker that was away for longer empties its cache.
 pub(super) const LOG_LENGTH: u64 = 100_000;
 
+/// `dw:{TAG}:KIND`, and which one where there are many. Without `format!`, which took a sixth of a look-up's instructions.
+fn of(tag: SubjectTag, kind: &str, which: &[u8]) -> String {
+    let mut key = String::with_capacity(64);
+    key.push_str("dw:{");
+    append_base64url(tag.as_bytes(), &mut key);
+    key.push_str("}:");
+    key.push_str(kind);
+    append_base64url(which, &mut key);
+    key
+}
+
 /// The subject's index of sessions; the scripts derive every other key of the subject from it.
 pub(super) fn index(tag: SubjectTag) -> String {
-    format!("dw:{{{tag}}}:i")
+    of(tag, "i", &[])
 }
 
 pub(super) fn session(sid: &SessionId) -> String {
-    format!("dw:{{{}}}:s:{sid}", sid.tag())
+    of(sid.tag(), "s:", sid.as_bytes())
 }
 
 pub(super) fn epoch(tag: SubjectTag) -> String {
-    format!("dw:{{{tag}}}:e")
+    of(tag, "e", &[])
 }
 
 /// A denied token. A foreign `jti` may be long and hold anything, so its digest stands for it.
 pub(super) fn denied(tag: SubjectTag, jti: &TokenId) -> String {
-    format!("dw:{{{tag}}}:j:{}", jti_digest(jti))
+    of(tag, "j:", digest(jti).as_bytes())
 }
 
 pub(super) fn jti_digest(jti: &TokenId) -> String {
-    Digest::of(jti.as_str().as_bytes()).to_string()
+    digest(jti).to_string()
+}
+
+fn digest(jti: &TokenId) -> Digest {
+    Digest::of(jti.as_str().as_bytes())
 }
 
 /// A foreign subject's "issued at or before".
 pub(super) fn not_before(tag: SubjectTag) -> String {
-    format!("dw:{{{tag}}}:n")
+    of(tag, "n", &[])
 }
 
 /// On a cluster: an end of this subject is not yet in the log.
 pub(super) fn debt(tag: SubjectTag) -> String {
-    format!("dw:{{{tag}}}:z")
+    of(tag, "z", &[])
 }
 
 /// How often something was tried.
@@ -54,7 +69,7 @@ pub(super) fn counter(name: &str) -> String {
 
 /// Written before `WAIT`, so that it waits for this write and for all before it.
 pub(super) fn nudge(tag: SubjectTag) -> String {
-    format!("dw:{{{tag}}}:w")
+    of(tag, "w", &[])
 }
 
 pub(super) const LOG_NUDGE: &str = "dw:{log}:w";
