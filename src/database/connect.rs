@@ -64,6 +64,8 @@ async fn sqlite(url: &str, most: u32) -> Result<sqlx::SqlitePool, DatabaseError>
         // The data lives as long as a connection does: so one that is never given up. SQLite's shared cache would allow
         // more, but locks whole tables against readers.
         pool = pool.max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
+        // A caller who gives up while his connection is tested takes it with him.
+        pool = pool.test_before_acquire(false);
     } else {
         keep_to_ourselves(options.get_filename());
         // SQLite ends a transaction by itself where the disk is full; sqlx then counts one that is not there, and the
@@ -120,6 +122,27 @@ async fn first<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Result<(), DatabaseEr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn callers_who_give_up_take_no_data_in_memory_with_them() {
+        let pool = sqlite("sqlite::memory:", 1).await.expect("a database");
+        pool.execute("CREATE TABLE kept (one INTEGER)").await.expect("made");
+        for round in 0..200 {
+            let impatient = Duration::from_micros(round % 20 * 20);
+            let calls: Vec<_> = (0..50)
+                .map(|_| {
+                    let pool = pool.clone();
+                    tokio::spawn(async move {
+                        tokio::time::timeout(impatient, pool.execute("SELECT count(*) FROM kept")).await.is_ok()
+                    })
+                })
+                .collect();
+            for call in calls {
+                call.await.expect("no panic");
+            }
+            pool.execute("SELECT one FROM kept").await.expect("the table is still there");
+        }
+    }
 
     #[test]
     fn only_this_machine_needs_no_encryption() {
