@@ -142,7 +142,7 @@ impl Node {
     }
 
     fn is_warm(&self, token: &str) -> bool {
-        self.checker.check_cached(&request("/", token)).is_some()
+        matches!(self.checker.check_cached(&request("/", token)), Some(Decision::Allow(_)))
     }
 
     /// As the issuer does: the end is written, then told to the checker in the same process, then answered.
