@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use doorward::check::identity::HeaderNames;
 use doorward::check::{CheckRequest, Credential, Decision, Denial};
 use doorward::gate::{Checks, Gate, GateSettings};
 use doorward::health::Health;
@@ -66,8 +67,8 @@ impl Checks for Witness {
         Decision::Deny(Denial::Unavailable)
     }
 
-    fn header_names(&self) -> Arc<[HeaderName]> {
-        [HeaderName::from_static("x-auth-subject")].into()
+    fn header_names(&self) -> HeaderNames {
+        HeaderNames::new(vec![HeaderName::from_static("x-auth-subject")])
     }
 }
 

@@ -4,27 +4,32 @@
 //! answer (SEC-S2). The registry is used only on misses and revocations; a hit looks at its own cell and nothing else.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::clock::Millis;
 use crate::token::{Claims, SessionId, SubjectTag};
 
-/// One session as this process knows it; for foreign tokens, which have none, only their subject counts.
+/// One session as this process knows it; for foreign tokens, which have none, only their subject counts. There is one beside
+/// each identity, so its parts are no wider than they need be: with the counts of its `Arc` it takes 64 bytes.
 #[derive(Debug)]
 pub struct Cell {
-    sid: Option<SessionId>,
+    of: Of,
     /// [`LIVE`], [`DOUBTED`] or [`OVER`].
     standing: AtomicU8,
-    /// Until when the store said the session lives without activity: monotonic milliseconds.
-    idle_until: AtomicU64,
-    /// The absolute end: Unix milliseconds.
-    ends: AtomicU64,
-    /// Latest use: Unix milliseconds, moved at most once a second.
-    last_seen: AtomicU64,
     /// Whether it waits to have its use written to the store.
     noted: AtomicBool,
+    /// The absolute end: Unix seconds, begun ones cut off, so in its last second the store is asked anew.
+    ends: AtomicU32,
+    /// Until when the store said the session lives without activity: monotonic milliseconds.
+    idle_until: AtomicU64,
+    /// Latest use: Unix milliseconds, moved at most once a second.
+    last_seen: AtomicU64,
 }
 
 const LIVE: u8 = 0;
@@ -33,26 +38,45 @@ const DOUBTED: u8 = 1;
 /// A session that ended never lives again.
 const OVER: u8 = 2;
 
+const _: () = assert!(size_of::<Cell>() <= 48, "64 bytes are a size that the allocator has");
+
+#[derive(Debug)]
+enum Of {
+    Session(SessionId),
+    Subject(SubjectTag),
+}
+
+/// One that no registry knows.
 impl Default for Cell {
     fn default() -> Self {
-        Self::new(None)
+        Self::new(SubjectTag::from_bytes([0; SubjectTag::BYTES]), None)
     }
 }
 
 impl Cell {
-    fn new(sid: Option<SessionId>) -> Self {
+    fn new(tag: SubjectTag, sid: Option<SessionId>) -> Self {
         Self {
-            sid,
+            of: sid.map_or(Of::Subject(tag), Of::Session),
             standing: AtomicU8::new(LIVE),
-            idle_until: AtomicU64::new(u64::MAX),
-            ends: AtomicU64::new(u64::MAX),
-            last_seen: AtomicU64::new(0),
             noted: AtomicBool::new(false),
+            ends: AtomicU32::new(u32::MAX),
+            idle_until: AtomicU64::new(u64::MAX),
+            last_seen: AtomicU64::new(0),
         }
     }
 
     pub const fn sid(&self) -> Option<SessionId> {
-        self.sid
+        match self.of {
+            Of::Session(sid) => Some(sid),
+            Of::Subject(_) => None,
+        }
+    }
+
+    fn tag(&self) -> SubjectTag {
+        match self.of {
+            Of::Session(sid) => sid.tag(),
+            Of::Subject(tag) => tag,
+        }
     }
 
     /// Whether no revocation has reached it.
@@ -71,13 +95,15 @@ impl Cell {
 
     /// Whether the session's times are over, so that the store must be asked again (SEC-S6).
     pub fn is_due(&self, monotonic: Duration, now: Millis) -> bool {
-        millis(monotonic) >= self.idle_until.load(Ordering::Relaxed) || now.0 >= self.ends.load(Ordering::Relaxed)
+        millis(monotonic) >= self.idle_until.load(Ordering::Relaxed)
+            || now.seconds().0 >= u64::from(self.ends.load(Ordering::Relaxed))
     }
 
     /// Takes over the store's word on how long the session lives.
     pub fn lives_until(&self, idle_until: Option<Duration>, ends: Option<Millis>) {
         self.idle_until.store(idle_until.map_or(u64::MAX, millis), Ordering::Relaxed);
-        self.ends.store(ends.map_or(u64::MAX, |at| at.0), Ordering::Relaxed);
+        let ends = ends.and_then(|at| u32::try_from(at.seconds().0).ok());
+        self.ends.store(ends.unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     /// Moves the idle end on to `until` where it lies after `near`.
@@ -89,7 +115,7 @@ impl Cell {
 
     /// Notes a use; true where the caller is to queue the cell for writing.
     pub fn see(&self, now: Millis) -> bool {
-        if self.sid.is_none() || now.0 / 1000 == self.last_seen.load(Ordering::Relaxed) / 1000 {
+        if matches!(self.of, Of::Subject(_)) || now.0 / 1000 == self.last_seen.load(Ordering::Relaxed) / 1000 {
             return false;
         }
         self.last_seen.store(now.0, Ordering::Relaxed);
@@ -112,32 +138,31 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Finds cells by their subject and session. It holds them weakly: they live as long as an identity or a lookup does.
+/// Finds cells by their subject and session. One that no identity and no lookup holds any more may stay until it is swept out.
 #[derive(Debug)]
 pub struct Registry {
     /// A lock is held for a few look-ups in maps.
     shards: Box<[Mutex<Shard>]>,
 }
 
-/// Sweeps out dead cells whenever its subjects have doubled, so it stays in proportion to the living.
+/// Sweeps out what is over whenever its subjects have doubled, so it stays in proportion to the living.
 #[derive(Debug, Default)]
 struct Shard {
-    subjects: HashMap<SubjectTag, Cells>,
+    /// Of subjects with one cell, as nearly all are. The cell says whose it is, so a place is a pointer and no more.
+    lone: HashTable<Arc<Cell>>,
+    /// Where a cell stands in `lone`: no subject can choose it.
+    places: RandomState,
+    /// The other subjects'.
+    more: HashMap<SubjectTag, Many>,
     sweep_at: usize,
 }
 
-/// The cells of one subject: nearly always one.
-#[derive(Debug)]
-enum Cells {
-    One(Weak<Cell>),
-    More(Box<Many>),
-}
-
+/// The cells of one subject.
 #[derive(Debug, Default)]
 struct Many {
-    sessions: HashMap<SessionId, Weak<Cell>>,
+    sessions: HashMap<SessionId, Arc<Cell>>,
     /// Of tokens without a session of ours.
-    others: Vec<Weak<Cell>>,
+    others: Vec<Arc<Cell>>,
 }
 
 const SHARDS: usize = 32;
@@ -152,23 +177,23 @@ impl Registry {
     /// The cell of one of our own sessions, or of a token of a subject whose tokens have none.
     pub fn cell_of(&self, tag: SubjectTag, sid: Option<SessionId>) -> Arc<Cell> {
         let mut shard = self.shard(tag);
-        let found = sid.and_then(|sid| shard.subjects.get(&tag)?.of_session(&sid));
+        // One that has ended is no longer its session's: a later lookup asks the store anew.
+        let found = sid.and_then(|sid| shard.of_session(&sid)).filter(|cell| cell.is_live()).cloned();
         found.unwrap_or_else(|| {
-            let cell = Arc::new(Cell::new(sid));
-            shard.add(tag, Arc::downgrade(&cell));
+            let cell = Arc::new(Cell::new(tag, sid));
+            shard.add(Arc::clone(&cell));
             cell
         })
     }
 
     pub fn end_session(&self, sid: &SessionId) {
-        if let Some(cell) = self.shard(sid.tag()).subjects.get(&sid.tag()).and_then(|cells| cells.of_session(sid)) {
+        if let Some(cell) = self.shard(sid.tag()).of_session(sid) {
             cell.become_at_least(OVER);
         }
     }
 
     pub fn end_subject(&self, tag: SubjectTag) {
-        let cells = self.shard(tag).subjects.remove(&tag);
-        cells.iter().flat_map(Cells::living).for_each(|cell| cell.become_at_least(DOUBTED));
+        self.shard(tag).end_subject(&tag);
     }
 
     fn shard(&self, tag: SubjectTag) -> MutexGuard<'_, Shard> {
@@ -184,65 +209,71 @@ impl Default for Registry {
     }
 }
 
-impl Shard {
-    fn add(&mut self, tag: SubjectTag, cell: Weak<Cell>) {
-        if let Some(cells) = self.subjects.get_mut(&tag) {
-            return cells.add(cell);
-        }
-        if self.subjects.len() >= self.sweep_at.max(FIRST_SWEEP) {
-            self.subjects.retain(|_, cells| cells.living().next().is_some());
-            self.sweep_at = self.subjects.len() * 2;
-        }
-        self.subjects.insert(tag, Cells::One(cell));
-    }
+/// Whether somebody may still ask it. Shares are given out under the shard's lock, so one that only the registry holds
+/// stays its own.
+fn counts(cell: &Arc<Cell>) -> bool {
+    Arc::strong_count(cell) > 1 && cell.is_live()
 }
 
-impl Cells {
-    fn living(&self) -> impl Iterator<Item = Arc<Cell>> {
-        let (one, many) = match self {
-            Self::One(cell) => (Some(cell), None),
-            Self::More(many) => (None, Some(many.sessions.values().chain(&many.others))),
-        };
-        one.into_iter().chain(many.into_iter().flatten()).filter_map(Weak::upgrade)
-    }
-
-    /// One that has ended is no longer its session's: a later lookup asks the store anew.
-    fn of_session(&self, sid: &SessionId) -> Option<Arc<Cell>> {
-        let cell = match self {
-            Self::One(cell) => cell,
-            Self::More(many) => many.sessions.get(sid)?,
-        };
-        cell.upgrade().filter(|cell| cell.sid == Some(*sid) && cell.is_live())
-    }
-
-    fn add(&mut self, cell: Weak<Cell>) {
-        match self {
-            Self::One(one) if one.strong_count() == 0 => *one = cell,
-            Self::One(one) => {
-                let mut many = Many::default();
-                many.add(std::mem::take(one));
-                many.add(cell);
-                *self = Self::More(Box::new(many));
+impl Shard {
+    fn of_session(&self, sid: &SessionId) -> Option<&Arc<Cell>> {
+        let tag = sid.tag();
+        match self.more.get(&tag) {
+            Some(many) => many.sessions.get(sid),
+            None => {
+                let lone = self.lone.find(self.places.hash_one(tag), |cell| cell.tag() == tag);
+                lone.filter(|cell| cell.sid() == Some(*sid))
             }
-            Self::More(many) => many.add(cell),
         }
+    }
+
+    fn add(&mut self, cell: Arc<Cell>) {
+        let tag = cell.tag();
+        if let Some(many) = self.more.get_mut(&tag) {
+            return many.add(cell);
+        }
+        if self.subjects() >= self.sweep_at.max(FIRST_SWEEP) {
+            self.lone.retain(|cell| counts(cell));
+            self.more.retain(|_, many| many.sessions.values().chain(&many.others).any(counts));
+            self.sweep_at = self.subjects() * 2;
+        }
+        let place = |cell: &Arc<Cell>| self.places.hash_one(cell.tag());
+        match self.lone.entry(place(&cell), |other| other.tag() == tag, place) {
+            Entry::Vacant(vacant) => drop(vacant.insert(cell)),
+            Entry::Occupied(mut lone) if !counts(lone.get()) => *lone.get_mut() = cell,
+            Entry::Occupied(lone) => {
+                let many = self.more.entry(tag).or_default();
+                many.add(lone.remove().0);
+                many.add(cell);
+            }
+        }
+    }
+
+    fn end_subject(&mut self, tag: &SubjectTag) {
+        if let Some(many) = self.more.remove(tag) {
+            many.sessions.values().chain(&many.others).for_each(|cell| cell.become_at_least(DOUBTED));
+        } else if let Ok(lone) = self.lone.find_entry(self.places.hash_one(tag), |cell| cell.tag() == *tag) {
+            lone.remove().0.become_at_least(DOUBTED);
+        }
+    }
+
+    fn subjects(&self) -> usize {
+        self.lone.len() + self.more.len()
     }
 }
 
 impl Many {
-    /// Where room has to be made, the dead go first: a subject's tokens may come and go without end.
-    fn add(&mut self, cell: Weak<Cell>) {
-        let Some(sid) = cell.upgrade().map(|cell| cell.sid) else { return };
-        let lives = |cell: &Weak<Cell>| cell.strong_count() > 0;
-        if let Some(sid) = sid {
+    /// Where room has to be made, what is over goes first: a subject's tokens may come and go without end.
+    fn add(&mut self, cell: Arc<Cell>) {
+        if let Some(sid) = cell.sid() {
             if self.sessions.len() == self.sessions.capacity() {
-                self.sessions.retain(|_, cell| lives(cell));
+                self.sessions.retain(|_, cell| counts(cell));
                 self.sessions.reserve(self.sessions.len());
             }
             self.sessions.insert(sid, cell);
         } else {
             if self.others.len() == self.others.capacity() {
-                self.others.retain(lives);
+                self.others.retain(counts);
                 self.others.reserve(self.others.len());
             }
             self.others.push(cell);
@@ -291,7 +322,7 @@ mod tests {
         for n in 0..20_000 {
             registry.cell(&testing::claims(&format!("user{n}")));
         }
-        let kept: usize = registry.shards.iter().map(|shard| shard.lock().expect("no panic").subjects.len()).sum();
+        let kept: usize = registry.shards.iter().map(|shard| shard.lock().expect("no panic").subjects()).sum();
         assert!(kept <= SHARDS * FIRST_SWEEP, "{kept}");
     }
 
@@ -305,10 +336,24 @@ mod tests {
             registry.cell(&claims);
         }
         let shard = registry.shard(claims.tag());
-        assert!(matches!(&shard.subjects[&claims.tag()], Cells::More(many) if many.others.capacity() <= 8));
+        assert!(shard.more[&claims.tag()].others.capacity() <= 8);
         drop(shard);
         registry.end_subject(claims.tag());
         assert!(living.iter().all(|cell| !cell.is_live()));
+    }
+
+    #[test]
+    fn a_session_takes_the_place_of_one_of_its_subject_that_is_over() {
+        let registry = Registry::default();
+        let claims = testing::claims("alice");
+        let next = || Claims { sid: Some(SessionId::fresh(claims.tag())), ..testing::claims("alice") };
+        registry.cell(&claims);
+        let ended = registry.cell(&next());
+        registry.end_session(&ended.sid().expect("own"));
+        let living = registry.cell(&next());
+        assert!(registry.shard(claims.tag()).more.is_empty());
+        registry.end_subject(claims.tag());
+        assert!(!living.is_live());
     }
 
     // SEC-S6

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::HeaderName;
 
 use crate::audit::{self, About, Event};
 use crate::check::cache;
 use crate::check::headers::HeaderPlan;
-use crate::check::identity::Identity;
+use crate::check::identity::{HeaderNames, Identity};
 use crate::check::known::Holder;
 use crate::check::lookup::{Glance, Lookup, Verifies};
 use crate::check::policy::{Asks, Policy};
@@ -112,7 +111,7 @@ impl Checker {
     }
 
     /// All identity headers: on `Allow(None)` each is to be removed from the request (SEC-P8).
-    pub fn header_names(&self) -> Arc<[HeaderName]> {
+    pub fn header_names(&self) -> HeaderNames {
         self.lookup.plan.load().names()
     }
 
@@ -226,11 +225,12 @@ fn decide(asks: &Asks, policy: &Policy, holder: Holder, request: &CheckRequest<'
 fn deny(denial: Denial, policy: &Policy, request: &CheckRequest<'_>, identity: Option<&Identity>) -> Decision {
     if denial == Denial::Forbidden {
         let place = policy.place(request);
+        let sid = identity.and_then(Identity::sid);
         audit::record(
             Event::AuthzFail,
             About {
                 subject: identity.map(Identity::subject),
-                sid: identity.and_then(|identity| identity.sid.as_ref()).map(|sid| sid as &dyn fmt::Display),
+                sid: sid.as_ref().map(|sid| sid as &dyn fmt::Display),
                 client: request.client.address(),
                 request_id: request.request_id,
                 path: place.as_ref().map(|(path, _)| path.as_str()),

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use http::HeaderName;
 use serde_json::{Map, Value};
 
-use crate::check::identity::{HeaderSettings, Identity, Preset};
+use crate::check::cell::Cell;
+use crate::check::identity::{HeaderNames, HeaderSettings, Identity, Preset, PresetSettings};
 use crate::token::Claims;
 
 /// Longest value of one claim.
@@ -19,7 +20,7 @@ const MAX_TOTAL: usize = 2048;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderPlan {
     headers: Box<[(HeaderName, String)]>,
-    names: Arc<[HeaderName]>,
+    names: HeaderNames,
 }
 
 /// What is wrong with the configured headers, and what to write.
@@ -81,18 +82,24 @@ impl HeaderPlan {
             }
             headers.push((name, claim.into()));
         }
-        let names = headers.iter().map(|(name, _)| name.clone()).collect();
-        Ok(Self { headers: headers.into(), names })
+        if let HeaderSettings::Preset(PresetSettings { preset }) = settings {
+            // Each hit copies the names: static ones as they are, while others keep a count that all cores write.
+            for ((name, _), (text, _)) in headers.iter_mut().zip(of_preset(*preset)) {
+                *name = HeaderName::from_static(text);
+            }
+        }
+        let names: Vec<_> = headers.iter().map(|(name, _)| name.clone()).collect();
+        Ok(Self { headers: headers.into(), names: names.into() })
     }
 
     /// All identity headers: whichever is not set on a request is to be removed from it.
-    pub fn names(&self) -> Arc<[HeaderName]> {
+    pub fn names(&self) -> HeaderNames {
         self.names.clone()
     }
 
     /// # Errors
     /// A claim that is to become a header and can't.
-    pub fn identify(&self, claims: &Claims) -> Result<Identity, Untellable> {
+    pub fn identify(&self, claims: &Claims, cell: Arc<Cell>) -> Result<Identity, Untellable> {
         let mut values = Vec::with_capacity(self.headers.len());
         let mut total = 0;
         for (name, claim) in &self.headers {
@@ -104,7 +111,7 @@ impl HeaderPlan {
             return Err(Untellable::TooLong);
         }
         let values: Vec<_> = values.iter().map(Option::as_deref).collect();
-        Ok(Identity::new(claims, self.names.clone(), &values))
+        Ok(Identity::new(claims, cell, self.names.clone(), &values))
     }
 }
 
@@ -230,7 +237,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::check::identity::PresetSettings;
+    use crate::check::known::Holder;
     use crate::check::testing;
 
     fn plan(pairs: &[(&str, &str)]) -> Result<HeaderPlan, HeaderError> {
@@ -239,7 +246,7 @@ mod tests {
     }
 
     fn told(claims: &Claims, claim: &str) -> Result<Option<String>, Untellable> {
-        let identity = plan(&[("X-It", claim)]).expect("a plan").identify(claims)?;
+        let identity: Holder = plan(&[("X-It", claim)]).expect("a plan").identify(claims, Arc::default())?.into();
         assert_eq!(identity.headers().count() + identity.absent().count(), 1);
         Ok(identity.headers().next().map(|(_, value)| value.to_str().expect("ASCII").to_owned()))
     }
@@ -256,7 +263,7 @@ mod tests {
         let plan = HeaderPlan::new(&HeaderSettings::default()).expect("the default");
         let mut claims = testing::claims("alice");
         claims.roles = vec!["admin".into(), "editor".into()];
-        let identity = plan.identify(&claims).expect("tellable");
+        let identity: Holder = plan.identify(&claims, Arc::default()).expect("tellable").into();
         let set: Vec<_> = identity.headers().collect();
         assert_eq!(
             set.iter().map(|(name, _)| *name).collect::<Vec<_>>(),

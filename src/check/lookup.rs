@@ -161,16 +161,16 @@ impl Lookup {
         if known.is_expired(now) {
             return Glance::Denied(Denial::InvalidToken);
         }
-        if known.cell.is_due(monotonic, now) {
+        if known.identity.cell.is_due(monotonic, now) {
             return Glance::Ask { token: digest, earlier: None };
         }
-        let staleness = log.min(monotonic.saturating_sub(known.confirmed));
+        let staleness = log.min(monotonic.saturating_sub(known.confirmed()));
         // The clock is coarse, and a bound of zero means that every check asks the store.
         if staleness > self.max_staleness || self.max_staleness.is_zero() {
             return Glance::Ask { token: digest, earlier: Some(known) };
         }
         self.results.inc(HIT);
-        self.seen.note(&known.cell, now);
+        self.seen.note(&known.identity.cell, now);
         Glance::Known(known)
     }
 
@@ -185,7 +185,7 @@ impl Lookup {
             match timeout(WAIT, self.flights.join(token, self.learn(text, token))).await {
                 Ok(Ok(known)) if self.cache.is_live(&known) => {
                     self.results.inc(if earlier.is_some() { STALE } else { MISS });
-                    self.seen.note(&known.cell, self.clock.now_millis());
+                    self.seen.note(&known.identity.cell, self.clock.now_millis());
                     return Ok(known);
                 }
                 // A revocation came while it was looked up. It wins; what remains true the store knows (SEC-S2).
@@ -204,17 +204,17 @@ impl Lookup {
     fn remember(&self, earlier: Option<Arc<Known>>) -> Result<Arc<Known>, Denial> {
         let (monotonic, now) = (self.clock.monotonic(), self.clock.now_millis());
         let Some(known) = earlier else { return Err(Denial::Unavailable) };
-        let staleness = self.freshness.staleness_of(known.confirmed, monotonic);
+        let staleness = self.freshness.staleness_of(known.confirmed(), monotonic);
         if known.is_expired(now) {
             Err(Denial::InvalidToken)
         } else if staleness > self.max_staleness_on_error
-            || known.cell.is_due(monotonic, now)
+            || known.identity.cell.is_due(monotonic, now)
             || !self.cache.is_live(&known)
         {
             Err(Denial::Unavailable)
         } else {
             self.results.inc(OUTAGE);
-            self.seen.note(&known.cell, now);
+            self.seen.note(&known.identity.cell, now);
             Ok(known)
         }
     }
@@ -230,7 +230,7 @@ impl Lookup {
         let claims = self.verify(text).await?;
         let question = self.question(&claims)?;
         let cell = self.cache.cell(&claims);
-        let identity = plan.identify(&claims).map_err(|why| {
+        let identity = plan.identify(&claims, Arc::clone(&cell)).map_err(|why| {
             tracing::debug!(%why, "token denied");
             Denial::InvalidToken
         })?;
@@ -243,7 +243,7 @@ impl Lookup {
             }
             Standing::Live { idle_left, ends } => {
                 cell.lives_until(idle_left.map(|left| asked + left), ends);
-                let known = Arc::new(Known::new(token, identity, cell, era, asked));
+                let known = Arc::new(Known::new(token, identity, era, asked));
                 self.cache.keep(&known);
                 Ok(known)
             }

@@ -52,10 +52,10 @@ impl Lookup {
 impl Expects for Minted<'_> {
     fn receive(self: Box<Self>, token: &str, claims: Claims, idle_left: Duration, ends: Millis) {
         let Self { lookup, era, plan, cell, asked } = *self;
-        // What can't be told to an upstream is denied by its first check, which also says why.
-        let Ok(identity) = plan.identify(&claims) else { return };
         cell.lives_until(Some(asked + idle_left), Some(ends));
-        let known = Known::new(Digest::of(token.as_bytes()), identity, cell, era, asked);
+        // What can't be told to an upstream is denied by its first check, which also says why.
+        let Ok(identity) = plan.identify(&claims, cell) else { return };
+        let known = Known::new(Digest::of(token.as_bytes()), identity, era, asked);
         lookup.cache.keep(&Arc::new(known));
     }
 }

@@ -72,7 +72,7 @@ impl Requirement {
         }
         // A sign-in yet to come (milliseconds for seconds, or a wrong clock) would stay recent for ever.
         let recent = |at: Timestamp, age| at <= now.plus(LEEWAY) && now.since(at) <= age;
-        let recent = self.max_auth_age.is_none_or(|age| of.auth_time.is_some_and(|at| recent(at, age)));
+        let recent = self.max_auth_age.is_none_or(|age| of.auth_time().is_some_and(|at| recent(at, age)));
         let moved = self.same_device && of.device_changed;
         if moved || !recent || !self.amr.iter().all(|asked| of.amr().any(|method| method == asked)) {
             return Err(Denial::InsufficientAuthentication);
@@ -83,7 +83,10 @@ impl Requirement {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::check::identity::HeaderNames;
     use crate::check::testing;
     use crate::token::Claims;
     use crate::units::Span;
@@ -93,7 +96,7 @@ mod tests {
     }
 
     fn weigh(require: &Require, claims: &Claims) -> Result<(), Denial> {
-        let identity = Identity::new(claims, [].into(), &[]);
+        let identity = Identity::new(claims, Arc::default(), HeaderNames::default(), &[]);
         Requirement::new(require).expect("a requirement").weigh(&identity, Timestamp(1000))
     }
 

@@ -1,72 +1,117 @@
-//! Lists of short texts in one allocation: what an identity says, kept as small as it can be. Called by `identity`.
+//! Short texts in one allocation: what an identity says, kept as small as it can be. Called by `identity`.
 
 use std::ops::Range;
 
-use bytes::Bytes;
-
-/// Lists one after another: how many texts, then each behind its length, numbers in two bytes. Texts come of a token,
-/// which is no longer than 8 KiB, so both are enough.
+/// The values of headers, and lists of texts. All stand one after another behind their lengths and counts. What a value says
+/// already is not kept twice: the subject and the roles mostly are headers, too.
 #[derive(Clone, Debug)]
-pub(super) struct Texts(Bytes);
+pub(super) struct Texts(Box<[u8]>);
 
-/// The length of a text that is not there.
-const ABSENT: u16 = u16::MAX;
+/// Between the texts of a list in the value of a header.
+const COMMA: char = ',';
 
 impl Texts {
-    pub(super) fn of(lists: &[&[Option<&str>]]) -> Self {
+    pub(super) fn of(values: &[Option<&str>], lists: &[&[&str]]) -> Self {
         let mut packed = Vec::new();
+        number(values.len(), &mut packed);
+        for value in values {
+            // 0 is none.
+            number(value.map_or(0, |text| text.len() + 1), &mut packed);
+            packed.extend_from_slice(value.unwrap_or_default().as_bytes());
+        }
+        let mut end = packed.len();
         for list in lists {
-            packed.extend_from_slice(&number(list.len()).to_le_bytes());
+            let says = |value: &Option<&str>| value.is_some_and(|value| value.split(COMMA).eq(list.iter().copied()));
+            // An even number counts texts that follow, an odd one is the place of the value that says them.
+            if let Some(place) = values.iter().position(says) {
+                number(2 * place + 1, &mut packed);
+                end = packed.len();
+                continue;
+            }
+            number(2 * list.len(), &mut packed);
             for text in *list {
-                packed.extend_from_slice(&text.map_or(ABSENT, |text| number(text.len())).to_le_bytes());
-                packed.extend_from_slice(text.unwrap_or_default().as_bytes());
+                number(text.len(), &mut packed);
+                packed.extend_from_slice(text.as_bytes());
+                end = packed.len();
             }
         }
-        packed.shrink_to_fit();
+        // The last lists mostly are empty, which is what is read behind the end.
+        packed.truncate(end);
         Self(packed.into())
     }
 
-    /// The texts of a list.
-    pub(super) fn list(&self, index: usize) -> impl Iterator<Item = Option<&str>> {
-        self.ranges(index).map(|range| std::str::from_utf8(&self.0[range?]).ok())
-    }
-
-    /// The same as shared bytes.
-    pub(super) fn shared(&self, index: usize) -> impl Iterator<Item = Option<Bytes>> {
-        self.ranges(index).map(|range| range.map(|range| self.0.slice(range)))
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn ranges(&self, index: usize) -> impl Iterator<Item = Option<Range<usize>>> {
+    /// Where among the bytes each value stands.
+    pub(super) fn value_ranges(&self) -> impl Iterator<Item = Option<Range<usize>>> {
         let mut at = 0;
+        (0..self.number(&mut at)).map(move |_| self.value(&mut at))
+    }
+
+    /// The texts of a list.
+    pub(super) fn list(&self, index: usize) -> impl Iterator<Item = &str> {
+        let mut at = 0;
+        for _ in 0..self.number(&mut at) {
+            self.value(&mut at);
+        }
         for _ in 0..index {
-            for _ in 0..self.number(&mut at) {
-                self.text(&mut at);
+            for _ in 0..own(self.number(&mut at)) {
+                self.next(&mut at);
             }
         }
-        let texts = self.number(&mut at);
-        (0..texts).map(move |_| self.text(&mut at))
+        let head = self.number(&mut at);
+        let value = (head % 2 == 1).then(|| self.value_ranges().nth(head / 2).flatten()).flatten();
+        let texts = (0..own(head)).map(move |_| self.text(self.next(&mut at)));
+        value.into_iter().flat_map(|value| self.text(value).split(COMMA)).chain(texts)
     }
 
-    fn text(&self, at: &mut usize) -> Option<Range<usize>> {
-        let length = Some(self.number(at)).filter(|length| *length != ABSENT)?;
-        let begin = *at;
-        *at += usize::from(length);
-        Some(begin..*at)
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
     }
 
-    fn number(&self, at: &mut usize) -> u16 {
-        let number = u16::from_le_bytes([self.0[*at], self.0[*at + 1]]);
-        *at += 2;
-        number
+    fn text(&self, range: Range<usize>) -> &str {
+        std::str::from_utf8(&self.0[range]).unwrap_or_default()
+    }
+
+    fn value(&self, at: &mut usize) -> Option<Range<usize>> {
+        let length = self.number(at).checked_sub(1)?;
+        *at += length;
+        Some(*at - length..*at)
+    }
+
+    fn next(&self, at: &mut usize) -> Range<usize> {
+        let length = self.number(at);
+        *at += length;
+        *at - length..*at
+    }
+
+    fn number(&self, at: &mut usize) -> usize {
+        let Some(&low) = self.0.get(*at) else { return 0 };
+        *at += 1;
+        if low < MORE {
+            return low.into();
+        }
+        let high = self.0[*at];
+        *at += 1;
+        usize::from(low - MORE) + usize::from(high) * usize::from(MORE)
     }
 }
 
-fn number(length: usize) -> u16 {
-    u16::try_from(length).ok().filter(|length| *length != ABSENT).expect("a token is no longer than 8 KiB")
+/// How many texts of its own a list has, by the number before it.
+const fn own(head: usize) -> usize {
+    if head % 2 == 1 { 0 } else { head / 2 }
+}
+
+/// The bit of a number's first byte that says that there is a second.
+const MORE: u8 = 0x80;
+
+/// One byte for small numbers, two for others. Texts come of a token, which is no longer than 8 KiB, so two are enough.
+fn number(number: usize, packed: &mut Vec<u8>) {
+    let more = usize::from(MORE);
+    if number < more {
+        packed.push(number as u8);
+    } else {
+        let high = u8::try_from(number / more).expect("a token is no longer than 8 KiB");
+        packed.extend_from_slice(&[(number % more) as u8 + MORE, high]);
+    }
 }
 
 #[cfg(test)]
@@ -75,18 +120,31 @@ mod tests {
 
     use super::*;
 
+    fn all(texts: &Texts, lists: usize) -> Vec<Vec<&str>> {
+        (0..lists).map(|index| texts.list(index).collect()).collect()
+    }
+
     proptest! {
         #[test]
-        fn what_was_packed_is_read(lists in prop::collection::vec(prop::collection::vec(prop::option::of("\\PC{0,9}"), 0..5), 1..5)) {
-            let borrowed: Vec<Vec<Option<&str>>> =
-                lists.iter().map(|list| list.iter().map(Option::as_deref).collect()).collect();
-            let texts = Texts::of(&borrowed.iter().map(Vec::as_slice).collect::<Vec<_>>());
-            for (index, list) in borrowed.iter().enumerate() {
-                prop_assert_eq!(&texts.list(index).collect::<Vec<_>>(), list);
-                let bytes: Vec<_> = texts.shared(index).collect();
-                prop_assert_eq!(bytes.iter().map(Option::as_deref).collect::<Vec<_>>(),
-                    list.iter().map(|text| text.map(str::as_bytes)).collect::<Vec<_>>());
-            }
+        fn what_was_packed_is_read(
+            values in prop::collection::vec(prop::option::of("[ab,]{0,3}|\\PC{0,300}"), 0..5),
+            lists in prop::collection::vec(prop::collection::vec("[ab,]{0,2}|\\PC{0,300}", 0..5), 0..5),
+        ) {
+            let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+            let lists: Vec<Vec<&str>> = lists.iter().map(|list| list.iter().map(String::as_str).collect()).collect();
+            let texts = Texts::of(&values, &lists.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            let ranges = texts.value_ranges().map(|range| range.map(|range| &texts.bytes()[range]));
+            prop_assert_eq!(ranges.collect::<Vec<_>>(), values.iter().map(|text| text.map(str::as_bytes)).collect::<Vec<_>>());
+            prop_assert_eq!(all(&texts, lists.len()), lists);
         }
+    }
+
+    #[test]
+    fn what_a_value_says_is_not_kept_twice() {
+        let lists: [&[&str]; 4] = [&["alice"], &["admin", "editor"], &["admin,editor"], &[]];
+        let texts = Texts::of(&[Some("alice"), None, Some("admin,editor")], &lists);
+        assert_eq!(all(&texts, 4), lists);
+        let (values, counts, apart) = ("aliceadmin,editor".len(), 1 + 3 + 3, 1 + "admin,editor".len());
+        assert_eq!(texts.bytes().len(), values + counts + apart, "only what no value says in these very texts");
     }
 }

@@ -127,7 +127,7 @@ impl Question<'_> {
             Event::AuthzFail,
             About {
                 subject: Some(identity.subject()),
-                sid: identity.sid.as_ref().map(|sid| sid as &dyn std::fmt::Display),
+                sid: identity.sid().as_ref().map(|sid| sid as &dyn std::fmt::Display),
                 client: client.address(),
                 request_id,
                 path: path.as_ref().map(CanonicalPath::as_str),

@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use tonic::Code;
 
 use crate::check::identity::Identity;
+use crate::check::known::Holder;
 use crate::check::{Decision, Denial};
 use crate::fault::Fault;
 use crate::gate::body::Body;
@@ -69,7 +70,7 @@ impl Inner {
             }
         };
         match &decision {
-            Decision::Allow(identity) => self.allow_grpc(identity.as_deref(), told.headers),
+            Decision::Allow(identity) => self.allow_grpc(identity.as_ref(), told.headers),
             Decision::Deny(denial) => frame::answer(match self.sign_in(*denial, &told, false) {
                 None => plain_denial(*denial),
                 sign_in => frame::message(&denied(*denial, sign_in)),
@@ -77,10 +78,10 @@ impl Inner {
         }
     }
 
-    fn allow_grpc(&self, identity: Option<&Identity>, headers: &HeaderMap) -> Response<Body> {
+    fn allow_grpc(&self, identity: Option<&Holder>, headers: &HeaderMap) -> Response<Body> {
         let cookies = other_cookies(headers, &self.cookie);
         let make = |cookies| {
-            let remove = self.removal.names(|| self.checks.header_names(), identity);
+            let remove = self.removal.names(|| self.checks.header_names(), identity.map(|holder| &**holder));
             frame::message(&allowed(identity, remove, cookies))
         };
         frame::answer(match identity {
@@ -102,8 +103,8 @@ fn plain_denial(denial: Denial) -> Bytes {
 }
 
 /// The one way to say yes: code 0, the identity's headers, and what is to be removed (rules 4 and 11).
-fn allowed(identity: Option<&Identity>, mut remove: Vec<String>, cookies: Option<HeaderValue>) -> CheckResponse {
-    let identified = identity.iter().flat_map(|identity| identity.headers());
+fn allowed(identity: Option<&Holder>, mut remove: Vec<String>, cookies: Option<HeaderValue>) -> CheckResponse {
+    let identified = identity.into_iter().flat_map(Holder::headers);
     let mut headers: Vec<_> = identified.map(|(name, value)| set(name, &value)).collect();
     match cookies {
         Some(none) if none.is_empty() => remove.push(COOKIE.as_str().to_owned()),
@@ -113,7 +114,7 @@ fn allowed(identity: Option<&Identity>, mut remove: Vec<String>, cookies: Option
     let ok = OkHttpResponse { headers, headers_to_remove: remove, ..Default::default() };
     CheckResponse {
         status: Some(rpc::Status { code: Code::Ok as i32, ..Default::default() }),
-        dynamic_metadata: identity.map(metadata),
+        dynamic_metadata: identity.map(|identity| metadata(identity)),
         http_response: Some(HttpResponse::OkResponse(ok)),
     }
 }
@@ -166,7 +167,7 @@ fn metadata(identity: &Identity) -> Struct {
         ("roles".to_owned(), Value { kind: Some(Kind::ListValue(roles)) }),
         ("scope".to_owned(), text(&scope.join(" "))),
     ]);
-    if let Some(sid) = &identity.sid {
+    if let Some(sid) = identity.sid() {
         fields.insert("sid".to_owned(), text(&sid.to_string()));
     }
     Struct { fields }

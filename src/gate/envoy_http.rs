@@ -4,7 +4,7 @@
 use http::header::COOKIE;
 use http::{HeaderName, HeaderValue, Response};
 
-use crate::check::identity::Identity;
+use crate::check::known::Holder;
 use crate::gate::asked::{Asked, Head, own_host};
 use crate::gate::body::Body;
 use crate::gate::reply;
@@ -22,7 +22,7 @@ pub(super) fn read<'a>(head: &Head<'a>, trusted: bool) -> Option<Asked<'a>> {
 /// Envoy passes on a client's own header unless the answer sets or removes it (contract rule 11); so also the cookies,
 /// where ours is among them.
 pub(super) fn allow(
-    identity: Option<&Identity>,
+    identity: Option<&Holder>,
     remove: Option<HeaderValue>,
     cookies: Option<HeaderValue>,
 ) -> Response<Body> {

@@ -30,10 +30,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::header::CONTENT_TYPE;
-use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::check::checker::Checker;
+use crate::check::identity::HeaderNames;
 use crate::check::{CheckRequest, Decision, Denial};
 use crate::gate::asked::Head;
 pub use crate::gate::body::Body;
@@ -53,7 +54,7 @@ pub trait Checks: Send + Sync + 'static {
     fn check_cached(&self, request: &CheckRequest<'_>) -> Option<Decision>;
     async fn check(&self, request: &CheckRequest<'_>) -> Decision;
     /// All configured identity headers: removed where an allowed request has no identity.
-    fn header_names(&self) -> Arc<[HeaderName]>;
+    fn header_names(&self) -> HeaderNames;
 }
 
 #[async_trait]
@@ -64,7 +65,7 @@ impl Checks for Checker {
     async fn check(&self, request: &CheckRequest<'_>) -> Decision {
         self.check(request).await
     }
-    fn header_names(&self) -> Arc<[HeaderName]> {
+    fn header_names(&self) -> HeaderNames {
         self.header_names()
     }
 }
@@ -213,9 +214,9 @@ impl Inner {
             (Decision::Allow(identity), Door::EnvoyHttp) => {
                 let cookies = credential::other_cookies(told.headers, &self.cookie);
                 let names = || self.checks.header_names();
-                envoy_http::allow(identity.as_deref(), self.removal.line(names, identity.as_deref()), cookies)
+                envoy_http::allow(identity.as_ref(), self.removal.line(names, identity.as_deref()), cookies)
             }
-            (Decision::Allow(identity), _) => reply::allow(identity.as_deref()),
+            (Decision::Allow(identity), _) => reply::allow(identity.as_ref()),
             (Decision::Deny(denial), Door::Nginx) => nginx::deny(*denial, self.sign_in(*denial, told, true)),
             (Decision::Deny(denial), _) => reply::relayed_denial(*denial, self.sign_in(*denial, told, false), method),
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue};
 
-use crate::check::identity::Identity;
+use crate::check::identity::{HeaderNames, Identity};
 
 /// A header of more hyphens than this is removed in its all-underscore spelling only.
 const MOST_HYPHENS: u32 = 4;
@@ -19,7 +19,7 @@ pub(super) struct Removal(ArcSwap<Known>);
 
 #[derive(Debug)]
 struct Known {
-    configured: Arc<[HeaderName]>,
+    configured: HeaderNames,
     spellings: Vec<String>,
     /// The whole line, by the set of names that are not filled: to join it takes as long as all else about a warm check.
     lines: ArcSwap<HashMap<u64, Option<HeaderValue>>>,
@@ -29,23 +29,19 @@ struct Known {
 const MOST_LINES: usize = 64;
 
 impl Removal {
-    pub(super) fn of(configured: Arc<[HeaderName]>) -> Self {
+    pub(super) fn of(configured: HeaderNames) -> Self {
         Self(ArcSwap::from_pointee(Known::of(configured)))
     }
 
     /// The names to remove: for `identity`, or where nobody is known.
-    pub(super) fn names(
-        &self,
-        configured: impl FnOnce() -> Arc<[HeaderName]>,
-        identity: Option<&Identity>,
-    ) -> Vec<String> {
+    pub(super) fn names(&self, configured: impl FnOnce() -> HeaderNames, identity: Option<&Identity>) -> Vec<String> {
         self.known(configured, identity).names(identity)
     }
 
     /// The same as one header value; `None` where there is nothing to remove.
     pub(super) fn line(
         &self,
-        configured: impl FnOnce() -> Arc<[HeaderName]>,
+        configured: impl FnOnce() -> HeaderNames,
         identity: Option<&Identity>,
     ) -> Option<HeaderValue> {
         let known = self.known(configured, identity);
@@ -67,7 +63,7 @@ impl Removal {
     }
 
     /// Of the plan by which the identity was made: after a reload that may still be the old one.
-    fn known(&self, configured: impl FnOnce() -> Arc<[HeaderName]>, identity: Option<&Identity>) -> Arc<Known> {
+    fn known(&self, configured: impl FnOnce() -> HeaderNames, identity: Option<&Identity>) -> Arc<Known> {
         let configured = identity.map_or_else(configured, |identity| Arc::clone(identity.header_names()));
         let known = self.0.load();
         if Arc::ptr_eq(&known.configured, &configured) {
@@ -80,7 +76,7 @@ impl Removal {
 }
 
 impl Known {
-    fn of(configured: Arc<[HeaderName]>) -> Self {
+    fn of(configured: HeaderNames) -> Self {
         let spellings = configured
             .iter()
             .flat_map(|name| spellings(name.as_str()))
@@ -138,10 +134,10 @@ mod tests {
         assert_eq!(spellings("user"), Vec::<String>::new());
         assert_eq!(spellings("a-b-c-d-e-f"), ["a_b_c_d_e_f"]);
 
-        let configured: Arc<[_]> = [HeaderName::from_static("x-user"), HeaderName::from_static("x_user")].into();
+        let configured = HeaderNames::new(vec![HeaderName::from_static("x-user"), HeaderName::from_static("x_user")]);
         let removal = Removal::of(Arc::clone(&configured));
         assert_eq!(removal.names(|| Arc::clone(&configured), None), ["x-user", "x_user"]);
-        let reloaded: Arc<[_]> = [HeaderName::from_static("remote-user")].into();
+        let reloaded = HeaderNames::new(vec![HeaderName::from_static("remote-user")]);
         let line = removal.line(|| Arc::clone(&reloaded), None);
         assert_eq!(line.unwrap(), "remote-user, remote_user");
     }

@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use crate::check::Denial;
-use crate::check::identity::Identity;
+use crate::check::known::Holder;
 use crate::fault::Fault;
 use crate::gate::body::Body;
 use crate::listen::peer::Peer;
@@ -45,9 +45,9 @@ pub(super) fn problem(denial: Denial) -> String {
 }
 
 /// Exactly 200 and empty, the one form every proxy takes for a yes (contract rules 1 and 2), with the identity's headers.
-pub(super) fn allow(identity: Option<&Identity>) -> Response<Body> {
+pub(super) fn allow(identity: Option<&Holder>) -> Response<Body> {
     let mut response = bare(StatusCode::OK);
-    for (name, value) in identity.iter().flat_map(|identity| identity.headers()) {
+    for (name, value) in identity.into_iter().flat_map(Holder::headers) {
         response.headers_mut().insert(name, value);
     }
     response

@@ -61,7 +61,7 @@ impl ValidateResponse {
         Self {
             active: true,
             subject: identity.subject().into(),
-            session_id: identity.sid.map(|sid| sid.to_string()).unwrap_or_default(),
+            session_id: identity.sid().map(|sid| sid.to_string()).unwrap_or_default(),
             token_id: text("jti"),
             issuer: text("iss"),
             client_id: text("client_id"),
@@ -69,7 +69,7 @@ impl ValidateResponse {
             roles: owned(&mut identity.roles()),
             scopes: owned(&mut identity.scope()),
             authentication_methods: owned(&mut identity.amr()),
-            authenticated_at: identity.auth_time.and_then(second),
+            authenticated_at: identity.auth_time().and_then(second),
             issued_at: claims.get("iat").and_then(Value::as_u64).map(clock::Timestamp).and_then(second),
             expires_at: second(identity.expires),
         }

@@ -226,7 +226,7 @@ impl Desk {
         let shown = bearer(headers).map_err(|none| Problem::of(&none, BEARER_WANTED))?;
         let identity = self.authenticates.authenticate(shown).await;
         let identity = identity.map_err(|denial| Problem::of(&denial, "The token was not accepted."))?;
-        let sid = identity.sid.filter(|_| identity.of_account);
+        let sid = identity.sid().filter(|_| identity.of_account);
         let caller = sid.and_then(|sid| Caller::of(sid, identity.subject()));
         caller.ok_or_else(|| Problem::account(&AccountError::NoAccount))
     }

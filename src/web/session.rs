@@ -90,7 +90,7 @@ pub(crate) const BEARER_WANTED: &str = "Send the token in exactly one `Authoriza
 /// The claims, with three names that the plain surface's clients read: `user_id` as given at login, `uid`, `type`.
 fn described(identity: &Identity, claims: Map<String, Value>) -> Map<String, Value> {
     let mut told = claims;
-    let own = identity.sid.is_some();
+    let own = identity.sid().is_some();
     if !own || !told.contains_key("user_id") {
         told.insert("user_id".into(), identity.subject().into());
     }

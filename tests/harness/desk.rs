@@ -13,7 +13,8 @@ use axum::Router;
 use axum::body::Body;
 use doorward::accounts::first_admin::FirstAdmin;
 use doorward::check::Denial;
-use doorward::check::identity::Identity;
+use doorward::check::cell::Registry;
+use doorward::check::identity::{HeaderNames, Identity};
 use doorward::check::known::Holder;
 use doorward::clock::{Clock, FixedClock, Timestamp};
 use doorward::issue::record::Records;
@@ -88,7 +89,9 @@ impl Authenticates for Uncached {
         let claims = self.verifier.verify(token, self.clock.now()).map_err(|_| Denial::InvalidToken)?;
         let (Some(sid), Some(jti)) = (claims.sid, claims.jti.clone()) else { return Err(Denial::InvalidToken) };
         match self.store.standing(&Question::Own { sid, jti, epoch: claims.epoch }).await {
-            Ok(Standing::Live { .. }) => Ok(Identity::new(&claims, [].into(), &[]).into()),
+            Ok(Standing::Live { .. }) => {
+                Ok(Identity::new(&claims, Registry::default().cell(&claims), HeaderNames::default(), &[]).into())
+            }
             Ok(Standing::Dead) => Err(Denial::InvalidToken),
             Err(_) => Err(Denial::Unavailable),
         }

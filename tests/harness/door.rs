@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use doorward::check::identity::Identity;
+use doorward::check::cell::Registry;
+use doorward::check::identity::{HeaderNames, Identity};
 use doorward::check::known::Holder;
 use doorward::check::{CheckRequest, Credential, Decision, Denial};
 use doorward::clock::Timestamp;
@@ -83,8 +84,8 @@ impl Checks for Book {
         self.release.notified().await;
         Self::decide(request)
     }
-    fn header_names(&self) -> Arc<[HeaderName]> {
-        [SUBJECT, ROLES].into()
+    fn header_names(&self) -> HeaderNames {
+        HeaderNames::new(vec![SUBJECT, ROLES])
     }
 }
 
@@ -106,7 +107,7 @@ fn alice(with_roles: bool) -> Holder {
         payload: serde_json::Map::new(),
     };
     let values = [Some("alice"), with_roles.then_some("admin,user")];
-    Identity::new(&claims, [SUBJECT, ROLES].into(), &values).into()
+    Identity::new(&claims, Registry::default().cell(&claims), HeaderNames::new(vec![SUBJECT, ROLES]), &values).into()
 }
 
 /// A gate that listens.
