@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use crate::fault::{Fault, Kind};
@@ -16,6 +17,10 @@ use crate::listen::peer::Peer;
 use crate::listen::socket::Socket;
 
 const SOCKET_MODE: u32 = 0o660;
+
+/// How many connections may wait to be accepted; the kernel grants up to `net.core.somaxconn`. Where a crowd comes at once, a
+/// client beyond it tries again a second later, and on a Unix socket is refused. tokio asks for 128.
+const QUEUE: i32 = 4096;
 
 /// Where to listen, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,12 +107,14 @@ impl Listener {
         match &address {
             Address::Tcp(name) => {
                 let listener = TcpListener::bind(name).await.map_err(refused)?;
+                SockRef::from(&listener).listen(QUEUE).map_err(refused)?;
                 let at = listener.local_addr().map_err(refused)?;
                 Ok(Self(Bound::Tcp(listener, at)))
             }
             Address::Unix(path) => {
                 clear_leftover(path, &address).await?;
                 let listener = UnixListener::bind(path).map_err(refused)?;
+                SockRef::from(&listener).listen(QUEUE).map_err(refused)?;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE)).map_err(refused)?;
                 let file = SocketFile::made_at(path).map_err(refused)?;
                 Ok(Self(Bound::Unix(listener, file)))
