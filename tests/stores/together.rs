@@ -206,3 +206,34 @@ async fn each_of_many_questions_to_a_frozen_redis_gives_up_in_time_and_hears_no_
         assert_eq!(heard(&ask(&*state, question).await), *answer, "{question:?}");
     }
 }
+
+// A busy or throttled process runs late itself: that says nothing of the server, whose connection is as good as before.
+#[tokio::test]
+async fn a_question_whose_turn_came_late_is_still_sent_and_no_connection_is_given_up_for_it() {
+    if !available() {
+        return;
+    }
+    let server = RedisServer::start();
+    let state = Arc::new(redis(&server.url()).await);
+    let session = open(&*state, "alice").await;
+    assert!(lives(&*state, &session).await);
+    let connections = || server.cli(&["INFO", "stats"]).lines().find_map(made).expect("a count");
+    let before = connections();
+    // A connection younger than a second would be kept in any case.
+    tokio::time::sleep(ms(1100)).await;
+    for _ in 0..5 {
+        let (state, question) = (Arc::clone(&state), of(&session));
+        let asking = tokio::spawn(async move { state.standing(&question).await });
+        // After the asker's turn, before the sender's.
+        let late = tokio::spawn(async { std::thread::sleep(ms(120)) });
+        late.await.unwrap();
+        let answer = asking.await.unwrap();
+        assert!(matches!(answer, Ok(Standing::Live { .. })), "{answer:?}");
+    }
+    assert_eq!(connections(), before + 1, "only the second `redis-cli`");
+}
+
+/// How many connections were ever made, in the line that tells it.
+fn made(line: &str) -> Option<u64> {
+    line.strip_prefix("total_connections_received:")?.trim().parse().ok()
+}

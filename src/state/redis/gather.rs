@@ -6,7 +6,7 @@
 //! others.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fred::types::Value;
 use tokio::sync::mpsc::error::TrySendError;
@@ -37,7 +37,7 @@ struct Ask {
 }
 
 impl Gather {
-    /// Each question is answered within `budget`, or has failed.
+    /// Each question is answered within `budget` of being sent, or has failed.
     pub(super) fn new(link: Arc<Link>, budget: Duration) -> Self {
         // On a cluster each subject's keys may lie elsewhere, so there each question goes by itself.
         let together = if link.is_clustered() { 1 } else { TOGETHER };
@@ -61,12 +61,13 @@ impl Gather {
         *next = sender;
         drop(next);
         // A task of its own, so that a caller who gives up takes nobody's answer away.
-        tokio::spawn(send(Arc::clone(&self.link), asks, self.budget, Instant::now()));
+        tokio::spawn(send(Arc::clone(&self.link), asks, self.budget));
     }
 }
 
-/// Sends all who have asked by now. The budget counts from when the first did.
-async fn send(link: Arc<Link>, mut asks: mpsc::Receiver<Ask>, budget: Duration, began: Instant) {
+/// Sends all who have asked by now. The budget counts from here: were it spent by a process that is late itself, a good
+/// connection would be given up for a deaf one. Who can't wait that long sets a limit of his own.
+async fn send(link: Arc<Link>, mut asks: mpsc::Receiver<Ask>, budget: Duration) {
     asks.close();
     let (mut keys, mut names, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(ask) = asks.recv().await {
@@ -80,8 +81,7 @@ async fn send(link: Arc<Link>, mut asks: mpsc::Receiver<Ask>, budget: Duration, 
     if waiting.is_empty() {
         return;
     }
-    let left = budget.saturating_sub(began.elapsed());
-    let read = link.run(left, |wire| async move { wire.lives_mark_and_values(keys, names).await }).await;
+    let read = link.run(budget, |wire| async move { wire.lives_mark_and_values(keys, names).await }).await;
     let mut read = read.and_then(|(lives, values)| {
         let (lives, mut values) = (Reply::new(lives)?, Reply::new(values)?);
         Ok((lives, values.next()?, values))
@@ -89,7 +89,6 @@ async fn send(link: Arc<Link>, mut asks: mpsc::Receiver<Ask>, budget: Duration, 
     for (has_key, count, answer) in waiting {
         let share = match &mut read {
             Ok((lives, mark, values)) => share(has_key.then_some(lives), mark, values, count),
-            Err(StateError::TimedOut(_)) => Err(StateError::TimedOut(budget)),
             Err(error) => Err(error.clone()),
         };
         let _ = answer.send(share); // who gave up meanwhile needs none
