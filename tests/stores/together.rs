@@ -9,7 +9,7 @@ use doorward::state::{Cause, Lookups, Question, Session, Sessions, Standing, Sta
 use doorward::token::{Epoch, SessionId, TokenId};
 use tokio::task::JoinSet;
 
-use crate::kit::{ask, end, lives, ms, open, redis, standing, tag_of};
+use crate::kit::{ask, end, eventually, lives, ms, open, redis, standing, tag_of};
 use crate::redis::{RedisServer, available};
 use crate::redis_faults::{SLACK, recovers};
 
@@ -205,6 +205,30 @@ async fn each_of_many_questions_to_a_frozen_redis_gives_up_in_time_and_hears_no_
     for (question, answer) in &all {
         assert_eq!(heard(&ask(&*state, question).await), *answer, "{question:?}");
     }
+}
+
+// SEC-F1
+#[tokio::test]
+async fn no_question_of_an_outage_is_sent_after_it() {
+    if !available() {
+        return;
+    }
+    let mut server = RedisServer::start();
+    let state = Arc::new(redis(&server.url()).await);
+    let session = open(&*state, "alice").await;
+    // It asks for no session's life, which all the others do.
+    let foreign = Question::Foreign { tag: tag_of("x"), jti: None, issued: None };
+    server.kill();
+    let away = async || state.standing(&foreign).await.is_err().then_some(());
+    eventually("the end of the connection", ms(5000), away).await;
+    for _ in 0..50 {
+        let answer = state.standing(&of(&session)).await;
+        assert!(matches!(answer, Err(StateError::Unreachable(_))), "{answer:?}");
+    }
+    server.restart();
+    eventually("the store", ms(5000), async || state.standing(&foreign).await.ok()).await;
+    let late = calls(&server, "pttl");
+    assert!(late <= 1, "{late}: only the one that found the connection broken");
 }
 
 // A busy or throttled process runs late itself: that says nothing of the server, whose connection is as good as before.

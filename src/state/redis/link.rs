@@ -61,7 +61,8 @@ impl Wire {
         keys: Vec<String>,
         names: Vec<String>,
     ) -> Result<(Value, Value), Error> {
-        let lives = self.reader().pipeline();
+        // `reader().pipeline()` would forget the options: asked while the store is away, they would be sent when it is back.
+        let lives = self.client.pipeline().with_options(self.reader().options());
         for key in keys {
             // Only queued here.
             let _: Value = Box::pin(lives.pttl(key)).await?;
