@@ -155,10 +155,16 @@ impl Lookup {
         let log = self.freshness.staleness(monotonic).unwrap_or(Duration::MAX);
         let known = match self.cache.find(&digest, now) {
             Found::Live(known) => known,
-            Found::Over => return Glance::Denied(Denial::InvalidToken),
+            Found::Over => {
+                self.results.inc(HIT);
+                return Glance::Denied(Denial::InvalidToken);
+            }
+            // Before it costs more than to say so.
+            Found::Nothing if self.turns.is_crowded() => return Glance::Denied(Denial::Unavailable),
             Found::Nothing => return Glance::Ask { token: digest, earlier: None },
         };
         if known.is_expired(now) {
+            self.results.inc(HIT);
             return Glance::Denied(Denial::InvalidToken);
         }
         if known.identity.cell.is_due(monotonic, now) {
