@@ -159,8 +159,6 @@ impl Lookup {
                 self.results.inc(HIT);
                 return Glance::Denied(Denial::InvalidToken);
             }
-            // Before it costs more than to say so.
-            Found::Nothing if self.turns.is_crowded() => return Glance::Denied(Denial::Unavailable),
             Found::Nothing => return Glance::Ask { token: digest, earlier: None },
         };
         if known.is_expired(now) {
