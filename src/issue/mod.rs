@@ -8,6 +8,7 @@ pub mod refresh;
 pub mod trusted;
 
 use std::net::IpAddr;
+use std::num::NonZero;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -33,8 +34,10 @@ use crate::turns::Turns;
 use crate::units::Span;
 use crate::users::Users;
 
-/// Steps at once: a hundred microseconds of work each, so checks wait a few hundredths of a second for them at the worst.
-const AT_WORK: usize = 512;
+/// Steps at once, a core: a hundred microseconds of work each, so checks wait a hundredth of a second for them at the worst, and
+/// even a tenth of a core is through with all of them within what the store has for its answer. Were there more, the store would
+/// be thought silent.
+const AT_WORK_A_CORE: usize = 128;
 /// As many clients as may be connected and ask one thing each.
 const WAITING: usize = 4096;
 /// Shorter than what a client waits, and than what one step may take.
@@ -118,7 +121,9 @@ impl std::fmt::Debug for TokenPair {
 impl Issuer {
     pub fn new(parts: Parts) -> Self {
         let rules = parts.settings.rules();
-        Self { parts, rules, turns: Turns::of(AT_WORK, WAITING, PATIENCE) }
+        // A share of a core counts as one.
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { parts, rules, turns: Turns::of(AT_WORK_A_CORE * cores, WAITING, PATIENCE) }
     }
 
     /// A fresh access token for the session, and its refresh token of the session's generation. `shown` is any refresh
