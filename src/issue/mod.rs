@@ -40,8 +40,8 @@ use crate::users::Users;
 const AT_WORK_A_CORE: usize = 128;
 /// As many clients as may be connected and ask one thing each.
 const WAITING: usize = 4096;
-/// Shorter than what a client waits, and than what one step may take.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Shorter than what a client waits, and long enough for a thousand clients of a tenth of a core, each of whom waits for the others.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Opens sessions, mints and rotates their tokens, ends them. One for each process that issues; shared by reference.
 pub struct Issuer {
