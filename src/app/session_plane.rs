@@ -65,6 +65,7 @@ impl SessionPlane {
         let (secret, refresh_key) = (ring.secret().clone(), RefreshToken::key(ring.secret()));
         let signer = Arc::new(Signer::new(ring).heeding(verifier.clone()));
         let issuer = Arc::new(Issuer::new(issue::Parts {
+            cores: config.threads(),
             sessions: Arc::clone(&store.sessions),
             users: Some(users.clone()),
             records,

@@ -128,6 +128,7 @@ fn issuer_with(
     let ring = ring(config)?;
     let own = OwnKeys::Ring(Arc::clone(&ring));
     Ok(Issuer::new(Parts {
+        cores: config.threads(),
         sessions,
         users: users.map(|users| users as Arc<dyn Users>),
         records,

@@ -8,7 +8,6 @@ pub mod refresh;
 pub mod trusted;
 
 use std::net::IpAddr;
-use std::num::NonZero;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -52,6 +51,8 @@ pub struct Issuer {
 
 /// What an issuer works with. `app` chooses and makes them.
 pub struct Parts {
+    /// How many threads work at steps; a share of a core counts as one.
+    pub cores: usize,
     pub sessions: Arc<dyn Sessions>,
     /// Asked at each refresh of an account's session; a command that refreshes none has none.
     pub users: Option<Arc<dyn Users>>,
@@ -121,9 +122,8 @@ impl std::fmt::Debug for TokenPair {
 impl Issuer {
     pub fn new(parts: Parts) -> Self {
         let rules = parts.settings.rules();
-        // A share of a core counts as one.
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self { parts, rules, turns: Turns::of(AT_WORK_A_CORE * cores, WAITING, PATIENCE) }
+        let turns = Turns::of(AT_WORK_A_CORE * parts.cores, WAITING, PATIENCE);
+        Self { parts, rules, turns }
     }
 
     /// A fresh access token for the session, and its refresh token of the session's generation. `shown` is any refresh

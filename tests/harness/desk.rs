@@ -123,6 +123,7 @@ pub async fn plane_with(settings: Settings) -> Plane {
     let heard = Arc::new(Heard::default());
     let refresh_key = RefreshToken::key(ring.secret());
     let issuer = Arc::new(Issuer::new(Parts {
+        cores: 1,
         sessions: store.clone(),
         users: None,
         records: Records::default(),
