@@ -13,11 +13,12 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::listen::limits::Limits;
 use crate::listen::pulse::Protocol;
 use crate::listen::socket::Watched;
+use crate::listen::streams::Streams;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -25,7 +26,9 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 pub(super) struct Protocols {
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    head_bytes: u32,
+    streams: u32,
+    window: u32,
 }
 
 /// One connection under way. In a box, since each future around it would hold it twice.
@@ -39,7 +42,7 @@ where
     B::Error: Into<BoxError>,
 {
     Http1(Pin<Box<http1::Connection<TokioIo<Watched>, S>>>),
-    Http2(Pin<Box<http2::Connection<TokioIo<Watched>, S, TokioExecutor>>>),
+    Http2(Pin<Box<http2::Connection<TokioIo<Watched>, S, Streams>>>, Streams),
 }
 
 impl Protocols {
@@ -53,20 +56,26 @@ impl Protocols {
             .header_read_timeout(None)
             // A head that does not fit the buffer is too large; hyper allows no smaller buffer.
             .max_buf_size(limits.head_bytes.max(8192));
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let head_bytes = u32::try_from(most).unwrap_or(u32::MAX);
+        Self { http1, head_bytes, streams: limits.streams, window: limits.window }
+    }
+
+    /// For one connection, which runs its own streams.
+    fn http2(&self, streams: Streams) -> http2::Builder<Streams> {
+        let mut http2 = http2::Builder::new(streams);
         http2
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(10))
-            .max_header_list_size(u32::try_from(most).unwrap_or(u32::MAX))
-            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(self.head_bytes)
+            .max_concurrent_streams(self.streams)
             .max_send_buf_size(64 << 10)
-            .initial_stream_window_size(limits.window)
-            .initial_connection_window_size(4 * limits.window)
+            .initial_stream_window_size(self.window)
+            .initial_connection_window_size(4 * self.window)
             // Streams opened and reset at once (CVE-2023-44487): a proxy that gives up on all its checks stays below.
-            .max_pending_accept_reset_streams(limits.streams as usize / 4)
+            .max_pending_accept_reset_streams(self.streams as usize / 4)
             .max_local_error_reset_streams(64);
-        Self { http1, http2 }
+        http2
     }
 
     pub(super) fn talk<S, B>(&self, protocol: Protocol, socket: Watched, service: S) -> Talk<S, B>
@@ -81,7 +90,10 @@ impl Protocols {
         let io = TokioIo::new(socket);
         match protocol {
             Protocol::Http1 => Talk::Http1(Box::pin(self.http1.serve_connection(io, service))),
-            Protocol::Http2 => Talk::Http2(Box::pin(self.http2.serve_connection(io, service))),
+            Protocol::Http2 => {
+                let streams = Streams::default();
+                Talk::Http2(Box::pin(self.http2(streams.clone()).serve_connection(io, service)), streams)
+            }
         }
     }
 }
@@ -98,7 +110,12 @@ where
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
         match self {
             Self::Http1(connection) => connection.as_mut().poll(cx),
-            Self::Http2(connection) => connection.as_mut().poll(cx),
+            Self::Http2(connection, streams) => loop {
+                let spoken = connection.as_mut().poll(cx);
+                if spoken.is_ready() || !streams.poll(cx) {
+                    return spoken;
+                }
+            },
         }
     }
 
@@ -106,7 +123,7 @@ where
     pub(super) fn finish(&mut self) {
         match self {
             Self::Http1(connection) => connection.as_mut().graceful_shutdown(),
-            Self::Http2(connection) => connection.as_mut().graceful_shutdown(),
+            Self::Http2(connection, _) => connection.as_mut().graceful_shutdown(),
         }
     }
 }
