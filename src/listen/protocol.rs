@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use crate::listen::limits::Limits;
 use crate::listen::pulse::Protocol;
 use crate::listen::socket::Watched;
-use crate::listen::streams::Streams;
+use crate::listen::streams::{Giver, Streams, Went};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -42,7 +42,7 @@ where
     B::Error: Into<BoxError>,
 {
     Http1(Pin<Box<http1::Connection<TokioIo<Watched>, S>>>),
-    Http2(Pin<Box<http2::Connection<TokioIo<Watched>, S, Streams>>>, Streams),
+    Http2(Pin<Box<http2::Connection<TokioIo<Watched>, S, Giver>>>, Streams),
 }
 
 impl Protocols {
@@ -61,7 +61,7 @@ impl Protocols {
     }
 
     /// For one connection, which runs its own streams.
-    fn http2(&self, streams: Streams) -> http2::Builder<Streams> {
+    fn http2(&self, streams: Giver) -> http2::Builder<Giver> {
         let mut http2 = http2::Builder::new(streams);
         http2
             .timer(TokioTimer::new())
@@ -91,8 +91,8 @@ impl Protocols {
         match protocol {
             Protocol::Http1 => Talk::Http1(Box::pin(self.http1.serve_connection(io, service))),
             Protocol::Http2 => {
-                let streams = Streams::default();
-                Talk::Http2(Box::pin(self.http2(streams.clone()).serve_connection(io, service)), streams)
+                let streams = Streams::new();
+                Talk::Http2(Box::pin(self.http2(streams.giver()).serve_connection(io, service)), streams)
             }
         }
     }
@@ -110,12 +110,15 @@ where
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
         match self {
             Self::Http1(connection) => connection.as_mut().poll(cx),
-            Self::Http2(connection, streams) => loop {
-                let spoken = connection.as_mut().poll(cx);
-                if spoken.is_ready() || !streams.poll(cx) {
-                    return spoken;
+            Self::Http2(connection, streams) => {
+                streams.begin_turn();
+                loop {
+                    let spoken = connection.as_mut().poll(cx);
+                    if spoken.is_ready() || streams.poll(cx) != Went::On {
+                        return spoken;
+                    }
                 }
-            },
+            }
         }
     }
 

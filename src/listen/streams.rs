@@ -4,70 +4,170 @@
 //! in one write after the last of them, and a proxy's thread had nothing to do until then. Here the answers of
 //! [`AT_ONCE`] streams are written while the next are being worked on, and a stream costs no task.
 
-use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
+use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use hyper::rt::Executor;
 
 /// A write costs about as much as two checks; a proxy has that many answers to go on with.
 const AT_ONCE: usize = 8;
 
+/// Then other connections have their turn: about a millisecond of warm checks.
+const A_TURN: usize = 128;
+
 type Stream = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// hyper gives its connection's streams to this, from within the connection's task, and that task polls it.
-#[derive(Clone, Default)]
-pub(super) struct Streams(Arc<Mutex<Waiting>>);
-
-#[derive(Default)]
-struct Waiting {
-    /// Not yet polled.
-    fresh: Vec<Stream>,
-    /// Polled, and not done.
+/// Held by the connection's task. What is left in it ends with the connection.
+pub(super) struct Streams {
+    given: Arc<Mutex<Given>>,
+    /// Polled with a waker of their own, and not done.
     begun: FuturesUnordered<Stream>,
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+/// hyper gives the streams to this, from within the connection's task. Each stream holds a clone, so none may hold the streams.
+#[derive(Clone, Debug)]
+pub(super) struct Giver(Weak<Mutex<Given>>);
+
+#[derive(Default)]
+struct Given {
+    /// Not yet polled.
+    fresh: Vec<Stream>,
+    /// Polled once, without a waker.
+    touched: Vec<Stream>,
+    /// How many may still be polled in this turn.
+    left: usize,
+}
+
+/// What came of a look at the streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Went {
+    Nowhere,
+    /// There may be something to write.
+    On,
+    /// And others are to have their turn first.
+    Enough,
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Giver {
     fn execute(&self, stream: F) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.fresh.push(Box::pin(stream));
-        // hyper writes what they answered before it takes the next stream.
-        if waiting.fresh.len() == AT_ONCE {
-            waiting.begin();
+        let Some(given) = self.0.upgrade() else { return };
+        // A fault of ours in one stream is none of the others: hyper resets what is dropped.
+        let stream: Stream = Box::pin(AssertUnwindSafe(stream).catch_unwind().map(drop));
+        let mut waiting = lock(&given);
+        waiting.fresh.push(stream);
+        if waiting.fresh.len() < AT_ONCE || waiting.left < AT_ONCE {
+            return;
         }
+        // hyper writes what they answer before it takes the next stream.
+        waiting.left -= AT_ONCE;
+        let fresh: Vec<_> = waiting.fresh.drain(..).collect();
+        drop(waiting);
+        let pending = fresh.into_iter().filter_map(touch);
+        let pending: Vec<_> = pending.collect();
+        lock(&given).touched.extend(pending);
     }
 }
 
 impl Streams {
-    /// Whether any stream went on, so that there may be something to write.
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> bool {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut went_on = waiting.begin();
-        while let Poll::Ready(Some(())) = waiting.begun.poll_next_unpin(cx) {
-            went_on = true;
+    pub(super) fn new() -> Self {
+        Self { given: Arc::default(), begun: FuturesUnordered::new() }
+    }
+
+    pub(super) fn giver(&self) -> Giver {
+        Giver(Arc::downgrade(&self.given))
+    }
+
+    /// To be called whenever the connection's task is.
+    pub(super) fn begin_turn(&self) {
+        lock(&self.given).left = A_TURN;
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Went {
+        let (fresh, mut left, more) = {
+            let mut given = lock(&self.given);
+            self.begun.extend(given.touched.drain(..));
+            let count = given.fresh.len().min(given.left);
+            let fresh: Vec<_> = given.fresh.drain(..count).collect();
+            (fresh, given.left - count, !given.fresh.is_empty())
+        };
+        let mut went = if fresh.is_empty() { Went::Nowhere } else { Went::On };
+        self.begun.extend(fresh.into_iter().filter_map(touch));
+        while left > 0
+            && let Poll::Ready(Some(())) = self.begun.poll_next_unpin(cx)
+        {
+            went = Went::On;
+            left -= 1;
         }
-        went_on
+        lock(&self.given).left = left;
+        if more || left == 0 {
+            cx.waker().wake_by_ref();
+            return Went::Enough;
+        }
+        went
     }
 }
 
-impl Waiting {
-    /// Most streams are done when they are first polled. The others are polled again with a waker of theirs before the
-    /// connection's task returns.
-    fn begin(&mut self) -> bool {
-        let any = !self.fresh.is_empty();
-        for mut stream in self.fresh.drain(..) {
-            if stream.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-                self.begun.push(stream);
+/// Most streams are done when they are first polled. Where one is not, the connection's task polls it again, with a waker,
+/// before it returns.
+fn touch(mut stream: Stream) -> Option<Stream> {
+    stream.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending().then_some(stream)
+}
+
+/// Never held while a stream is polled or dropped: it may have one for hyper in turn.
+fn lock(given: &Mutex<Given>) -> MutexGuard<'_, Given> {
+    given.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn poll(streams: &mut Streams) -> Went {
+        streams.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    // SEC-D6
+    #[test]
+    fn a_turn_is_over_after_so_many_streams_and_the_rest_has_another() {
+        let (mut streams, done) = (Streams::new(), Arc::new(AtomicUsize::new(0)));
+        streams.begin_turn();
+        for _ in 0..2 * A_TURN + 1 {
+            let done = Arc::clone(&done);
+            streams.giver().execute(async move { drop(done.fetch_add(1, Ordering::Relaxed)) });
+        }
+        let mut turns = Vec::new();
+        for _ in 0..3 {
+            let went = poll(&mut streams);
+            turns.push((done.load(Ordering::Relaxed), went));
+            streams.begin_turn();
+        }
+        let [first, second] = [A_TURN, 2 * A_TURN].map(|done| (done, Went::Enough));
+        assert_eq!(turns, [first, second, (2 * A_TURN + 1, Went::On)]);
+        assert_eq!(poll(&mut streams), Went::Nowhere);
+    }
+
+    // hyper leaves in each stream what it was given to run it with.
+    #[test]
+    fn a_stream_that_can_give_others_ends_with_its_connection() {
+        let held = Arc::new(());
+        for polled in [false, true] {
+            let mut streams = Streams::new();
+            let (giver, held) = (streams.giver(), Arc::clone(&held));
+            streams.giver().execute(async move {
+                std::future::pending::<()>().await;
+                drop((giver, held));
+            });
+            if polled {
+                streams.begin_turn();
+                assert_eq!([poll(&mut streams), poll(&mut streams)], [Went::On, Went::Nowhere]);
             }
         }
-        any
-    }
-}
-
-impl fmt::Debug for Streams {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Streams")
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 }

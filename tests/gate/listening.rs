@@ -1,5 +1,6 @@
 //! The listener: what it grants, whom it ends, and how it ends itself.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -14,9 +15,11 @@ use doorward::listen::peer::Peer;
 use doorward::listen::routed::router;
 use doorward::listen::serve::{Drained, serve};
 use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Runtime;
 
 use crate::door::{Client, Door, Setup, networks};
 
@@ -110,9 +113,7 @@ fn many(request: http::request::Builder, fields: usize) -> http::request::Builde
 }
 
 async fn h2c(door: &Door, make: impl FnOnce(http::request::Builder) -> http::request::Builder) -> (u16, Bytes) {
-    let io = TokioIo::new(TcpStream::connect(door.address()).await.unwrap());
-    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
-    tokio::spawn(connection);
+    let mut sender = http2(door.address()).await;
     let request = make(http::Request::get("http://app.example/check/envoy/a")).body(Empty::<Bytes>::new()).unwrap();
     let response = sender.send_request(request).await.unwrap();
     (response.status().as_u16(), response.into_body().collect().await.unwrap().to_bytes())
@@ -129,6 +130,46 @@ async fn http_1_and_http_2_share_the_port() {
     old.send("GET /check/envoy/a HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer good\r\n\r\n").await;
     assert_eq!(old.answer(false).await.status, 200);
     old.closed().await;
+}
+
+/// An HTTP/2 connection. Its end resets it.
+async fn http2(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_zero_linger().unwrap();
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+async fn bearing(sender: &mut SendRequest<Empty<Bytes>>, token: &str) -> hyper::Result<u16> {
+    let request = http::Request::get("http://x/check/envoy/a").header("authorization", format!("Bearer {token}"));
+    sender.send_request(request.body(Empty::new()).unwrap()).await.map(|response| response.status().as_u16())
+}
+
+// SEC-D6: what it holds others may be waiting for
+#[tokio::test]
+async fn a_connection_that_is_lost_takes_its_unanswered_streams_with_it() {
+    let door = Door::open().await;
+    let (client, address) = (Runtime::new().unwrap(), door.address());
+    client.spawn(async move { bearing(&mut http2(address).await, "slow").await });
+    door.book.waiting.notified().await;
+    client.shutdown_background();
+    let gone = tokio::time::timeout(Duration::from_secs(10), door.book.given_up.notified()).await;
+    assert!(gone.is_ok(), "the stream outlives its connection");
+}
+
+#[tokio::test]
+async fn a_fault_of_ours_in_one_stream_is_none_of_the_others_of_its_connection() {
+    let door = Door::open().await;
+    let sender = http2(door.address()).await;
+    let (mut slow, mut fatal, mut good) = (sender.clone(), sender.clone(), sender);
+    let slow = tokio::spawn(async move { bearing(&mut slow, "slow").await });
+    door.book.waiting.notified().await;
+    bearing(&mut fatal, "fatal").await.expect_err("there is no answer");
+    assert_eq!(bearing(&mut good, "good").await.unwrap(), 200);
+    door.book.release.notify_one();
+    assert_eq!(slow.await.unwrap().unwrap(), 200);
 }
 
 #[tokio::test]

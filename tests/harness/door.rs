@@ -36,6 +36,17 @@ pub(crate) struct Book {
     pub(crate) release: Notify,
     /// Told when `slow` is asked about.
     pub(crate) waiting: Notify,
+    /// Told when whoever asked about `slow` is gone before the answer.
+    pub(crate) given_up: Notify,
+}
+
+/// Tells it when dropped.
+struct Untold<'a>(&'a Notify);
+
+impl Drop for Untold<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 impl Book {
@@ -75,13 +86,17 @@ impl Checks for Book {
         );
         self.asked.lock().unwrap().push(line);
         match request.credential {
-            Credential::Bearer("slow") => None,
+            Credential::Bearer("slow" | "fatal") => None,
             _ => Some(Self::decide(request)),
         }
     }
     async fn check(&self, request: &CheckRequest<'_>) -> Decision {
+        let fatal = matches!(request.credential, Credential::Bearer("fatal"));
+        assert!(!fatal, "as a fault of ours would");
         self.waiting.notify_one();
+        let untold = Untold(&self.given_up);
         self.release.notified().await;
+        std::mem::forget(untold);
         Self::decide(request)
     }
     fn header_names(&self) -> HeaderNames {
