@@ -106,7 +106,7 @@ fn none_lost(what: &str, report: &Report) {
     println!("{what}: {answers} answers, {a_second:.0} a second, {starved} not known in time, {} wrong", wrong.len());
     let some: Vec<_> = wrong.iter().take(5).collect();
     assert!(wrong.is_empty(), "{what}: {} of {answers} wrong, such as {some:#?}", wrong.len());
-    // A request that got lost would as often be one that needs no store.
+    // A request that got lost would as often be one that needs no store, and be answered at once.
     assert!(starved * 500 <= *answers, "{what}: {starved} of {answers} were not known in time");
 }
 
