@@ -215,7 +215,10 @@ fn configurations_reload_under_load_and_no_request_fails() {
                 }
                 _ => json!([{"path": "no slash"}]),
             };
-            std::fs::write(&file, config.to_string()).expect("a writable folder");
+            // Whole at any moment: the last signal's reload may only now be reading.
+            let next = node.folder().join("doorward.next");
+            std::fs::write(&next, config.to_string()).expect("a writable folder");
+            std::fs::rename(&next, &file).expect("a writable folder");
             node.process.signal("HUP");
         }
         let before = load.answers();

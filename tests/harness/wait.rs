@@ -28,3 +28,14 @@ pub fn answered(mut ask: impl FnMut() -> Reply) -> Reply {
         thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// Waits until what ended is refused with this status. Asked so long after its end or later, it must not pass; an answer that is
+/// late itself is no matter.
+pub fn passes_no_longer(than: Duration, ended: Instant, refusal: u16, mut ask: impl FnMut() -> u16) {
+    wait_for("the refusal of what ended", || {
+        let asked = ended.elapsed();
+        let status = ask();
+        assert!(status != 200 || asked < than, "asked {asked:?} after its end it passed");
+        status == refusal
+    });
+}
