@@ -141,6 +141,17 @@ impl Node {
         }
     }
 
+    /// The same once the store has answered: a look-up has 100 ms, which a busy machine may not give it.
+    async fn knows(&self, target: &str, token: &str) -> Result<(), Denial> {
+        let begun = Instant::now();
+        loop {
+            match self.check(target, token).await {
+                Err(Denial::Unavailable) if begun.elapsed() < Duration::from_secs(5) => {}
+                answer => return answer,
+            }
+        }
+    }
+
     fn is_warm(&self, token: &str) -> bool {
         matches!(self.checker.check_cached(&request("/", token)), Some(Decision::Allow(_)))
     }
@@ -178,14 +189,14 @@ async fn a_token_opens_what_its_roles_reach() {
     let site = Site::new(HOUR);
     let node = site.node().await;
     let (alice, bob) = (site.login(&node, "alice", &["admin"]).await, site.login(&node, "bob", &[]).await);
-    assert_eq!(node.check("/admin/x", &alice.token).await, Ok(()));
-    assert_eq!(node.check("/admin/x", &bob.token).await, Err(Denial::Forbidden));
-    assert_eq!(node.check("/x", &bob.token).await, Ok(()));
+    assert_eq!(node.knows("/admin/x", &alice.token).await, Ok(()));
+    assert_eq!(node.knows("/admin/x", &bob.token).await, Err(Denial::Forbidden));
+    assert_eq!(node.knows("/x", &bob.token).await, Ok(()));
     let mut forged = bob.token.clone();
     let of_signature = forged.len() - 20;
     let other = if forged[of_signature..].starts_with('A') { "B" } else { "A" };
     forged.replace_range(of_signature..=of_signature, other);
-    assert_eq!(node.check("/x", &forged).await, Err(Denial::InvalidToken));
+    assert_eq!(node.knows("/x", &forged).await, Err(Denial::InvalidToken));
     assert!(node.metrics.render().contains("doorward_cache_requests_total{result=\"hit\"} 1\n"));
 }
 
@@ -196,15 +207,20 @@ async fn a_logout_counts_on_its_own_node_at_once_and_on_the_other_within_a_secon
     let (here, there) = (site.node().await, site.node().await);
     let (alice, bob) = (site.login(&here, "alice", &[]).await, site.login(&here, "bob", &[]).await);
     for node in [&here, &there] {
-        assert_eq!(node.check("/", &alice.token).await, Ok(()));
-        assert_eq!(node.check("/", &bob.token).await, Ok(()));
+        assert_eq!(node.knows("/", &alice.token).await, Ok(()));
+        assert_eq!(node.knows("/", &bob.token).await, Ok(()));
     }
     here.logout(&alice).await;
     let answered = Instant::now();
-    assert_eq!(here.check("/", &alice.token).await, Err(Denial::InvalidToken));
-    until("the other node heard of it", || !there.is_warm(&alice.token)).await;
-    assert!(answered.elapsed() < Duration::from_secs(1), "{:?}", answered.elapsed());
-    assert_eq!(there.check("/", &alice.token).await, Err(Denial::InvalidToken));
+    assert_eq!(here.knows("/", &alice.token).await, Err(Denial::InvalidToken));
+    until("the other node heard of it", || {
+        let since = answered.elapsed();
+        let warm = there.is_warm(&alice.token);
+        assert!(!warm || since < Duration::from_secs(1), "{since:?}");
+        !warm
+    })
+    .await;
+    assert_eq!(there.knows("/", &alice.token).await, Err(Denial::InvalidToken));
     assert!(there.is_warm(&bob.token), "others are not disturbed");
 }
 
@@ -214,7 +230,7 @@ async fn the_end_of_all_sessions_and_a_removed_key_reach_the_other_node() {
     let site = Site::new(HOUR);
     let (here, there) = (site.node().await, site.node().await);
     let first = site.login(&here, "alice", &[]).await;
-    assert_eq!(there.check("/", &first.token).await, Ok(()));
+    assert_eq!(there.knows("/", &first.token).await, Ok(()));
     here.store
         .end_subject(first.sid.tag(), Cause::LogoutAll, Duration::ZERO)
         .await
@@ -222,14 +238,14 @@ async fn the_end_of_all_sessions_and_a_removed_key_reach_the_other_node() {
         .sure()
         .expect("confirmed");
     until("the other node heard of it", || !there.is_warm(&first.token)).await;
-    assert_eq!(there.check("/", &first.token).await, Err(Denial::InvalidToken));
+    assert_eq!(there.knows("/", &first.token).await, Err(Denial::InvalidToken));
 
     let second = site.login(&here, "alice", &[]).await;
-    assert_eq!(there.check("/", &second.token).await, Ok(()), "a session opened after the end is a good one");
+    assert_eq!(there.knows("/", &second.token).await, Ok(()), "a session opened after the end is a good one");
     let kid = site.ring.keys(SystemClock.now())[0].kid.clone();
     here.store.announce(&Entry::Key(kid)).await.expect("the store answers").sure().expect("confirmed");
     until("the other node heard of it", || !there.is_warm(&second.token)).await;
-    assert_eq!(there.check("/", &second.token).await, Err(Denial::InvalidToken));
+    assert_eq!(there.knows("/", &second.token).await, Err(Denial::InvalidToken));
 }
 
 // SEC-S2, SEC-F13
@@ -262,7 +278,7 @@ async fn no_check_that_begins_after_a_logout_was_answered_passes() {
         until("some checks passed", || passed.load(Ordering::SeqCst) > 3).await;
         node.logout(&session).await;
         answered.store(true, Ordering::SeqCst);
-        assert_eq!(node.check("/", &session.token).await.err(), Some(Denial::InvalidToken));
+        assert_eq!(node.knows("/", &session.token).await.err(), Some(Denial::InvalidToken));
         stop.store(true, Ordering::SeqCst);
         for hammer in hammers {
             hammer.await.expect("no check passed that must not");
@@ -273,19 +289,19 @@ async fn no_check_that_begins_after_a_logout_was_answered_passes() {
 // SEC-S6
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_in_use_outlives_its_idle_limit_and_an_unused_one_does_not() {
-    let idle = Duration::from_secs(2);
+    let idle = Duration::from_secs(4);
     let site = Site::new(idle);
     let node = site.node_with(cache::Settings { activity_interval: Span::secs(30), ..Default::default() }).await;
     let (used, unused) = (site.login(&node, "alice", &[]).await, site.login(&node, "bob", &[]).await);
-    assert_eq!(node.check("/", &unused.token).await, Ok(()));
+    assert_eq!(node.knows("/", &unused.token).await, Ok(()));
     let begun = Instant::now();
     while begun.elapsed() < 2 * idle {
-        assert_eq!(node.check("/", &used.token).await, Ok(()), "after {:?}", begun.elapsed());
+        assert_eq!(node.knows("/", &used.token).await, Ok(()), "after {:?}", begun.elapsed());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(node.check("/", &unused.token).await, Err(Denial::InvalidToken));
+    assert_eq!(node.knows("/", &unused.token).await, Err(Denial::InvalidToken));
     let writes = node.metrics.state_op("touch").get_sample_count();
-    assert!((1..=12).contains(&writes), "{writes} writes for about 200 checks");
+    assert!((1..=12).contains(&writes), "{writes} writes for about 400 checks");
 }
 
 #[tokio::test]
@@ -293,7 +309,7 @@ async fn a_store_that_is_gone_is_told_as_such() {
     let site = Site::new(HOUR);
     let node = site.node_with(cache::Settings { max_staleness: Span::millis(200), ..Default::default() }).await;
     let (known, unknown) = (site.login(&node, "alice", &[]).await, site.login(&node, "bob", &[]).await);
-    assert_eq!(node.check("/", &known.token).await, Ok(()));
+    assert_eq!(node.knows("/", &known.token).await, Ok(()));
     node.store.health().await.expect("the store answers");
     let url = format!("sqlite:{}", site.dir.path().join("state.db").display());
     let database = sqlx::SqlitePool::connect(&url).await.expect("the database");
@@ -301,7 +317,7 @@ async fn a_store_that_is_gone_is_told_as_such() {
         sqlx::query(taken).execute(&database).await.expect("renamed");
     }
     until("the bound has passed", || !node.is_warm(&known.token)).await;
-    assert_eq!(node.check("/", &known.token).await, Ok(()), "until the error bound");
+    assert_eq!(node.knows("/", &known.token).await, Ok(()), "until the error bound");
     assert_eq!(node.check("/", &unknown.token).await, Err(Denial::Unavailable));
     until("the outage shows", || node.metrics.state_up.get() == 0).await;
 }

@@ -13,6 +13,7 @@ use harness::doorward::{Doorward, Pair, program};
 use harness::http::Request;
 use harness::process::Process;
 use harness::shipped::{Places, path, read};
+use harness::wait::{answered, passes_no_longer};
 use harness::{nginx, ports, tools};
 use serde_json::json;
 use tempfile::TempDir;
@@ -210,13 +211,10 @@ fn the_compose_files_doorward_signs_in_for_callers_with_a_key_and_a_sidecar_foll
 
     let check = Request::get("/check/nginx").header("X-Original-Method", "GET").header("X-Original-URI", "/");
     let check = check.bearer(&pair.access);
-    let reply = check.send(sidecar.check);
+    let reply = answered(|| check.send(sidecar.check));
     assert_eq!((reply.status, reply.header("X-Auth-Subject")), (200, Some("1")), "{reply:?}");
     assert_eq!(issuer.logout(&pair.access).status, 200);
-    let start = Instant::now();
-    while check.send(sidecar.check).status != 401 {
-        assert!(start.elapsed() < Duration::from_secs(1), "the sidecar has not heard of the logout");
-    }
+    passes_no_longer(Duration::from_secs(1), Instant::now(), 401, || check.send(sidecar.check).status);
 }
 
 #[test]

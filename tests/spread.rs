@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use harness::doorward::{Doorward, Pair, question};
 use harness::http::{Connection, Request};
 use harness::redis::RedisServer;
-use harness::wait::wait_for;
+use harness::wait::{answered, wait_for};
 use serde_json::{Value, json};
 
 /// One issuer and two checkers. The redis goes last.
@@ -50,12 +50,16 @@ fn a_logout_is_seen_by_every_checker_within_milliseconds() {
             wait_for("the token to pass", || connection.exchange(&asked).expect("an answer").status == 200);
         }
         assert_eq!(spread.issuer.logout(&pair.access).status, 200);
-        let answered = Instant::now();
+        let ended = Instant::now();
         for connection in &mut connections {
-            while connection.exchange(&asked).expect("an answer").status == 200 {
-                assert!(answered.elapsed() < Duration::from_secs(1), "a checker still lets the token pass");
+            loop {
+                let since = ended.elapsed();
+                if connection.exchange(&asked).expect("an answer").status != 200 {
+                    break;
+                }
+                assert!(since < Duration::from_secs(1), "a checker still lets the token pass");
             }
-            delays.push(answered.elapsed());
+            delays.push(ended.elapsed());
         }
     }
     delays.sort_unstable();
@@ -77,7 +81,7 @@ fn a_hundred_parallel_refreshes_over_two_nodes_leave_one_family_with_one_success
     }
     let redis = RedisServer::start();
     let keys = tempfile::tempdir().expect("a folder");
-    let config = json!({"state": {"url": redis.url()}, "keys": {"dir": keys.path().join("keys")}, "auth": {"refresh_grace": "2s"}});
+    let config = json!({"state": {"url": redis.url()}, "keys": {"dir": keys.path().join("keys")}, "auth": {"refresh_grace": "5s"}});
     let first = Doorward::start(config.clone());
     let nodes = [&first, &Doorward::start(config)];
     let pair = nodes[0].login(1);
@@ -87,7 +91,7 @@ fn a_hundred_parallel_refreshes_over_two_nodes_leave_one_family_with_one_success
         for n in 0..100 {
             let (answers, nodes, pair) = (&answers, &nodes, &pair);
             scope.spawn(move || {
-                let reply = nodes[n % 2].refresh(&pair.refresh);
+                let reply = answered(|| nodes[n % 2].refresh(&pair.refresh));
                 answers.lock().expect("no panic").push(reply);
             });
         }
@@ -96,10 +100,10 @@ fn a_hundred_parallel_refreshes_over_two_nodes_leave_one_family_with_one_success
     let pairs: Vec<Pair> = answers.into_inner().expect("no panic").iter().map(Pair::of).collect();
     assert!(pairs.iter().all(|one| one.refresh == pairs[0].refresh), "every answer carries the same refresh token");
     for one in &pairs {
-        assert_eq!(nodes[0].check(&one.access).status, 200);
+        assert_eq!(nodes[0].knows(&one.access), 200);
     }
 
-    std::thread::sleep(Duration::from_millis(2100).saturating_sub(spent.elapsed())); // the grace window itself
+    std::thread::sleep(Duration::from_millis(5100).saturating_sub(spent.elapsed())); // the grace window itself
     assert_eq!(nodes[1].refresh(&pair.refresh).status, 401, "the spent token after the window is a replay");
     for node in nodes {
         wait_for("the end of the family", || node.check(&pairs[0].access).status == 401);
@@ -120,7 +124,7 @@ fn no_refresh_in_flight_outlives_a_logout() {
         });
         for reply in fresh.iter().filter(|reply| reply.status == 200) {
             let late = Pair::of(reply);
-            assert_eq!(spread.checkers[0].check(&late.access).status, 401);
+            assert_eq!(spread.checkers[0].knows(&late.access), 401);
             assert_eq!(spread.issuer.refresh(&late.refresh).status, 401);
         }
     }
@@ -132,7 +136,7 @@ fn a_warm_check_asks_the_store_nothing() {
     let pair = spread.issuer.login(1);
     let mut connection = Connection::open(spread.checkers[0].check).expect("a connection");
     let asked = question(&pair.access);
-    assert_eq!(connection.exchange(&asked).expect("an answer").status, 200);
+    wait_for("the token to be known", || connection.exchange(&asked).expect("an answer").status == 200);
     let reads = |redis: &RedisServer| {
         calls(&redis.cli(&["INFO", "commandstats"]), &["hmget", "get", "mget", "pttl", "evalsha", "pexpireat"])
     };
@@ -162,7 +166,7 @@ fn a_revoked_key_kills_its_tokens_on_every_node() {
     let Some(spread) = Spread::start(json!({})) else { return };
     let pair = spread.issuer.login(1);
     for checker in &spread.checkers {
-        assert_eq!(checker.check(&pair.access).status, 200);
+        assert_eq!(checker.knows(&pair.access), 200);
     }
     let keys = Request::get("/.well-known/jwks.json").send(spread.issuer.public).json();
     let kid = keys["keys"][0]["kid"].as_str().expect("a kid").to_owned();
@@ -199,7 +203,7 @@ fn rotating_the_key_denies_no_valid_token() {
     let after = spread.issuer.login(2);
     for checker in &spread.checkers {
         for pair in [&before, &after] {
-            assert_eq!(checker.check(&pair.access).status, 200);
+            assert_eq!(checker.knows(&pair.access), 200);
         }
     }
 }
@@ -215,7 +219,7 @@ fn an_unknown_key_is_nobodys_fault_while_an_issuers_keys_were_never_had() {
     assert_eq!(doorward.check(&issuer.token("alice", &[])).status, 503, "it may well be that issuer's");
     assert_eq!(doorward.check("junk").status, 401);
     let pair = doorward.login(1);
-    assert_eq!(doorward.check(&pair.access).status, 200, "our own tokens do not wait for it");
+    assert_eq!(doorward.knows(&pair.access), 200, "our own tokens do not wait for it");
 }
 
 #[test]
@@ -223,8 +227,8 @@ fn sessions_are_listed_and_ended_from_the_command_line() {
     let Some(spread) = Spread::start(json!({})) else { return };
     let pair = spread.issuer.login("alice");
     let other = spread.issuer.login("bob");
-    assert_eq!(spread.checkers[0].check(&pair.access).status, 200);
-    assert_eq!(spread.checkers[0].check(&other.access).status, 200);
+    assert_eq!(spread.checkers[0].knows(&pair.access), 200);
+    assert_eq!(spread.checkers[0].knows(&other.access), 200);
     let config = spread.issuer.folder().join("doorward.yaml");
     let run = |args: &[&str]| {
         let done = harness::doorward::program().args(args).arg("-c").arg(&config).output().expect("it runs");
@@ -235,7 +239,7 @@ fn sessions_are_listed_and_ended_from_the_command_line() {
     assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
     run(&["session", "revoke", "--user", "alice", "--yes"]);
     wait_for("the end of alice's session", || spread.checkers[0].check(&pair.access).status == 401);
-    assert_eq!(spread.checkers[0].check(&other.access).status, 200);
+    assert_eq!(spread.checkers[0].knows(&other.access), 200);
     assert_eq!(spread.issuer.refresh(&pair.refresh).status, 401);
 }
 
@@ -244,7 +248,7 @@ fn sessions_are_listed_and_ended_from_the_command_line() {
 fn everyone_is_out_on_every_checker_at_once_and_who_signs_in_again_is_in() {
     let Some(spread) = Spread::start(json!({})) else { return };
     let before: Vec<Pair> = (0..20).map(|n| spread.issuer.login(n)).collect();
-    let passes = |pair: &Pair| spread.checkers.each_ref().map(|checker| checker.check(&pair.access).status);
+    let passes = |pair: &Pair| spread.checkers.each_ref().map(|checker| checker.knows(&pair.access));
     for pair in &before {
         assert_eq!(passes(pair), [200, 200]);
     }

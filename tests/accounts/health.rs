@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::harness::http::Request;
+use crate::harness::wait::answered;
 use crate::service::{Service, Store};
 
 #[test]
@@ -10,7 +11,7 @@ fn the_service_says_what_it_is_and_how_it_is_doing() {
     let service = Service::start(Store::Sqlite);
     let welcome = service.send(&Request::get("/"));
     assert_eq!((welcome.status, welcome.json()["service"].as_str()), (200, Some("doorward")));
-    let health = service.send(&Request::get("/health"));
+    let health = answered(|| service.send(&Request::get("/health")));
     let well = json!({"status": "ok", "dependencies": {"database": "ok", "token_store": "ok"}});
     assert_eq!((health.status, health.json()), (200, well));
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::databases::Server;
 use crate::harness::relay::{Relay, Who};
-use crate::harness::wait::wait_for;
+use crate::harness::wait::{answered, wait_for};
 use crate::service::{PASSWORD, Service, Store, Tokens, refused};
 
 /// The URL of a new database, by way of a relay.
@@ -54,9 +54,10 @@ fn without_the_users_database_checks_and_logouts_go_on_and_nothing_is_decided_ab
 
         relay.mend();
         wait_for("a login", || service.try_login("alice@example.com", PASSWORD).status == 200);
-        let next = Tokens::of(&service.refresh(&known.refresh));
+        let next = Tokens::of(&answered(|| service.refresh(&known.refresh)));
         assert_eq!(service.check(&next.access), 200, "the refresh token had stayed good");
-        assert_eq!(service.ask("POST", "/auth/logout-all", &next.access).status, 200);
+        let ended = answered(|| service.ask("POST", "/auth/logout-all", &next.access));
+        assert_eq!(ended.status, 200);
         for token in [&next, &unseen] {
             assert_eq!(service.check(&token.access), 401);
         }

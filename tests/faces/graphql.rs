@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use crate::asking::{LOGIN, LOGOUT, ME, REFRESH, REGISTER, document, not_executed, not_signed_in, refused, signed_in};
-use crate::face::{Account, Answer, Device, Face, LAPTOP, Refusal, SOMEBODY, forms, quotes_nothing};
+use crate::face::{Account, Answer, Device, Face, LAPTOP, Refusal, SOMEBODY, forms, quotes_nothing, settled};
 use crate::harness::http::{Reply, Request};
 use crate::rest::{Rest, moment, names, placed, text};
 use crate::service::{PASSWORD, Tokens};
@@ -77,7 +77,7 @@ impl Face for GraphQl {
     }
 
     fn account(&self, access: Option<&str>) -> Answer<Account> {
-        let me = self.ask(LAPTOP, "me", ME, access)?;
+        let me = settled(|| self.ask(LAPTOP, "me", ME, access))?;
         Ok(Account {
             id: text(&me["id"]),
             email: text(&me["email"]),

@@ -10,7 +10,7 @@ use tonic_types::StatusExt;
 
 use crate::bare::{call, framed, message};
 use crate::client::{Client, With, ask, login, refused};
-use crate::face::{Account, Answer, Device, Face, LAPTOP, Refusal, Session, forms, quotes_nothing};
+use crate::face::{Account, Answer, Device, Face, LAPTOP, Refusal, Session, forms, quotes_nothing, settled};
 use crate::rest::Rest;
 use crate::service::{PASSWORD, Service, Tokens};
 
@@ -64,9 +64,11 @@ impl Face for Grpc {
     }
 
     fn account(&self, access: Option<&str>) -> Answer<Account> {
-        let request = ask(v1::GetProfileRequest {});
-        let request = if let Some(access) = access { request.bearer(access) } else { request };
-        let user = self.by(LAPTOP, |client| client.get_profile(request))?.user.unwrap();
+        let request = || {
+            let request = ask(v1::GetProfileRequest {});
+            if let Some(access) = access { request.bearer(access) } else { request }
+        };
+        let user = settled(|| self.by(LAPTOP, |client| client.get_profile(request())))?.user.unwrap();
         Ok(Account {
             id: user.id,
             email: user.email,
@@ -82,8 +84,8 @@ impl Face for Grpc {
     }
 
     fn sessions(&self, access: &str) -> Answer<Vec<Session>> {
-        let request = ask(v1::ListSessionsRequest {}).bearer(access);
-        let told = self.by(LAPTOP, |client| client.list_sessions(request))?.sessions;
+        let request = || ask(v1::ListSessionsRequest {}).bearer(access);
+        let told = settled(|| self.by(LAPTOP, |client| client.list_sessions(request())))?.sessions;
         let session = |session: v1::Session| Session {
             id: session.id,
             created: session.created_at.unwrap().seconds,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::face::{Account, Answer, Device, Face, LAPTOP, Refusal, SOMEBODY, Session, forms, quotes_nothing};
+use crate::face::{Account, Answer, Device, Face, LAPTOP, Refusal, SOMEBODY, Session, forms, quotes_nothing, settled};
 use crate::harness::http::{Reply, Request};
 use crate::service::{PASSWORD, Tokens, login, refused};
 
@@ -63,7 +63,7 @@ impl Face for Rest {
     fn account(&self, access: Option<&str>) -> Answer<Account> {
         let request = Request::get("/profile");
         let request = if let Some(access) = access { request.bearer(access) } else { request };
-        let user = self.send(LAPTOP, request)?.json();
+        let user = settled(|| self.send(LAPTOP, request.clone()))?.json();
         Ok(Account {
             id: text(&user["id"]),
             email: text(&user["email"]),
@@ -78,7 +78,7 @@ impl Face for Rest {
     }
 
     fn sessions(&self, access: &str) -> Answer<Vec<Session>> {
-        let told = self.get("/auth/sessions", access)?;
+        let told = settled(|| self.get("/auth/sessions", access))?;
         quotes_nothing(&told.to_string());
         assert!(!told.to_string().contains("dwr_") && !told.to_string().contains(access), "{told}");
         let session = |session: &Value| Session {

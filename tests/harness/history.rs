@@ -136,6 +136,13 @@ impl History {
                 let bound = match (&event.deed, &event.outcome) {
                     (Deed::Check, Outcome::Passed) if event.node == end.node => Duration::ZERO,
                     (Deed::Check, Outcome::Passed) => terms.bound,
+                    // A replay is refused though nobody could confirm the end that it brought: a store that forgets may have to
+                    // be told of it again.
+                    (Deed::Refresh(_) | Deed::Replay(_), Outcome::Given(_))
+                        if terms.forgets && matches!(end.deed, Deed::Replay(_)) =>
+                    {
+                        terms.bound
+                    }
                     (Deed::Refresh(_) | Deed::Replay(_), Outcome::Given(_)) => Duration::ZERO,
                     _ => continue,
                 };

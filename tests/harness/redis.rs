@@ -276,7 +276,8 @@ impl RedisServer {
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--unixsocket", &self.socket().display().to_string(), "--unixsocketperm", "700"])
             .args(["--dir", &self.dir.path().display().to_string(), "--requirepass", PASSWORD])
-            .args(["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no"])
+            // Each write is the system's before it is answered, and so outlives a killed server; `everysec` may put it off.
+            .args(["--appendonly", "yes", "--appendfsync", "no", "--save", "", "--daemonize", "no"])
             // A primary counts its replica's first acknowledgement once it has sent it something: a ping, if nothing else.
             .args(["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--loglevel", "warning"])
             .args(&self.options)
@@ -320,7 +321,7 @@ impl Sentinel {
         let (port, conf) = (ports::free().port(), dir.path().join("sentinel.conf"));
         let text = format!(
             "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {} 1\n\
-             sentinel auth-pass main {PASSWORD}\nsentinel down-after-milliseconds main 500\n\
+             sentinel auth-pass main {PASSWORD}\nsentinel down-after-milliseconds main 2000\n\
              sentinel failover-timeout main 3000\n",
             dir.path().display(),
             primary.port

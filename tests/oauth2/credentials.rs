@@ -35,7 +35,7 @@ fn a_client_gets_a_token_of_its_own_that_checks_let_pass(store: Store) {
 }
 
 fn a_token_of_a_client_ends_as_every_session_does(store: Store) {
-    let server = Server::start_with(store, json!({"auth": {"access_lifetime": "2s", "max_sessions_per_user": 2}}));
+    let server = Server::start_with(store, json!({"auth": {"access_lifetime": "5s", "max_sessions_per_user": 2}}));
     let tokens = at_once(6, |_| server.client_token());
     assert!(tokens.iter().all(|token| server.service.check(token) == 200), "the limit of people is none of a client's");
     let sids: Vec<_> = tokens.iter().map(|token| claims(token)["sid"].clone()).collect();

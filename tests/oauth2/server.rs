@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::doorward::merge;
 use crate::harness::foreign::ForeignIssuer;
 use crate::harness::http::{Reply, Request};
+use crate::harness::wait::answered;
 use crate::service::{Service, Store};
 
 /// Of `billing`.
@@ -74,8 +75,8 @@ impl Server {
 
     /// What the gateway is told of the token.
     pub fn introspect(&self, token: &str) -> Value {
-        let reply =
-            self.service.send(&basic(post("/oauth2/introspect", &format!("token={token}")), "gateway", GATEWAY));
+        let request = basic(post("/oauth2/introspect", &format!("token={token}")), "gateway", GATEWAY);
+        let reply = answered(|| self.service.send(&request));
         assert_eq!((reply.status, reply.header("cache-control")), (200, Some("no-store")), "{reply:?}");
         reply.json()
     }

@@ -13,7 +13,7 @@ use crate::STRANGER;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection that is closed within this was not let in.
-const AT_ONCE: Duration = Duration::from_secs(2);
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// What became of an attack's connections.
 #[derive(Debug, Default)]

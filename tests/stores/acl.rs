@@ -9,7 +9,7 @@ use doorward::state::{Settings, redis::RedisState};
 use doorward::token::refresh::Manner;
 use doorward::token::{Generation, TokenId};
 
-use crate::kit::{RULES, end, lives, ms, new_session, open, redis, redis_with, salt};
+use crate::kit::{RULES, confirmed, end, insist, lives, ms, new_session, open, redis, redis_with, salt};
 use crate::log::{read, start};
 use crate::redis::{RedisServer, available};
 
@@ -47,7 +47,7 @@ async fn the_checkers_user_can_ask_everything_and_open_nothing() {
     let position = start(&checker).await;
     assert!(lives(&checker, &session).await);
     checker.touch(&[(session.sid, SystemClock.now_millis())], RULES.idle * 2).await.unwrap();
-    assert!(checker.health().await.unwrap().warnings.is_empty());
+    assert!(insist(|| checker.health()).await.warnings.is_empty());
 
     // Nothing else.
     let forbidden = [
@@ -84,11 +84,13 @@ async fn the_issuers_user_can_do_all_that_is_needed() {
     let sessions = issuer.all_sessions(100).await.unwrap();
     assert_eq!(sessions.len(), 10);
     issuer.refresh(&sessions[0].sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.unwrap();
-    assert!(issuer.end_with_salt(&sessions[0].sid, &salt(), Cause::Logout).await.unwrap().sure().unwrap().is_some());
-    let tag = sessions[0].sid.tag();
-    issuer.deny_token(tag, &TokenId::fresh(), SystemClock.now().plus(ms(60_000))).await.unwrap().sure().unwrap();
-    assert_eq!(issuer.end_subject(tag, Cause::Admin, Duration::ZERO).await.unwrap().sure().unwrap(), 9);
-    issuer.announce(&Entry::Everything).await.unwrap().sure().unwrap();
+    let (sid, tag) = (sessions[0].sid, sessions[0].sid.tag());
+    let ended = confirmed(async || issuer.end_with_salt(&sid, &salt(), Cause::Logout).await).await;
+    assert!(ended.is_some());
+    let (denied, until) = (TokenId::fresh(), SystemClock.now().plus(ms(60_000)));
+    confirmed(async || issuer.deny_token(tag, &denied, until).await).await;
+    assert_eq!(confirmed(async || issuer.end_subject(tag, Cause::Admin, Duration::ZERO).await).await, 9);
+    confirmed(async || issuer.announce(&Entry::Everything).await).await;
     drop(replica);
 }
 

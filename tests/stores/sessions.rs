@@ -8,7 +8,10 @@ use doorward::state::{AtLimit, Opened, SessionRules, Standing};
 use doorward::token::{Generation, SessionId};
 use tokio::task::JoinSet;
 
-use crate::kit::{RULES, TICK, end, lives, ms, new_session, on_every_store, open, open_by, pass, standing, tag_of};
+use crate::kit::{
+    RULES, TICK, end, insist, lives, ms, new_session, on_every_store, open, open_by, open_in_the_end, pass, standing,
+    tag_of,
+};
 
 #[tokio::test]
 async fn a_session_is_read_as_it_was_opened() {
@@ -85,7 +88,7 @@ async fn open_50_at_once(state: &Arc<dyn doorward::state::Sessions>, rules: Sess
     let mut tasks = JoinSet::new();
     for _ in 0..50 {
         let state = Arc::clone(state);
-        tasks.spawn(async move { state.open(&new_session("alice"), &rules).await.unwrap() });
+        tasks.spawn(async move { open_in_the_end(&*state, "alice", &rules).await });
     }
     tasks.join_all().await
 }
@@ -132,14 +135,15 @@ async fn the_limit_refuses_exactly_under_50_parallel_logins() {
 
 #[tokio::test]
 async fn sessions_that_died_of_age_do_not_count_for_the_limit_and_0_is_no_limit() {
-    let short = SessionRules { idle: ms(200), max_per_subject: 2, at_limit: AtLimit::Refuse, ..RULES };
+    let short = SessionRules { idle: ms(1000), max_per_subject: 2, at_limit: AtLimit::Refuse, ..RULES };
     on_every_store(async |store| {
         let unused =
             [open_by(&*store.state, "alice", &short).await.sid, open_by(&*store.state, "alice", &short).await.sid];
-        pass(ms(250)).await;
+        pass(ms(1050)).await;
+        let rules = SessionRules { idle: RULES.idle, ..short };
         // SEC-G3: the login tells of them, once.
         for told in [2, 0] {
-            let Opened::Session { expired, .. } = store.state.open(&new_session("alice"), &short).await.unwrap() else {
+            let Opened::Session { expired, .. } = store.state.open(&new_session("alice"), &rules).await.unwrap() else {
                 panic!("{}: they count no more", store.name);
             };
             assert!(expired.len() == told && expired.iter().all(|sid| unused.contains(sid)), "{}", store.name);
@@ -156,19 +160,19 @@ async fn sessions_that_died_of_age_do_not_count_for_the_limit_and_0_is_no_limit(
 // SEC-S6
 #[tokio::test]
 async fn an_unused_session_ends_and_a_used_one_lives_on() {
-    let rules = SessionRules { idle: ms(800), ..RULES };
+    let rules = SessionRules { idle: ms(2000), ..RULES };
     on_every_store(async |store| {
         let used = open_by(&*store.state, "alice", &rules).await;
         let unused = open_by(&*store.state, "alice", &rules).await;
-        pass(ms(500)).await;
+        pass(ms(1200)).await;
         let seen = SystemClock.now_millis();
         store.state.touch(&[(used.sid, seen)], rules.idle).await.unwrap();
-        pass(ms(400)).await;
+        pass(ms(1200)).await;
         assert!(lives(&*store.state, &used).await, "{}", store.name);
         assert!(!lives(&*store.state, &unused).await, "{}", store.name);
         assert_eq!(store.state.session(&unused.sid).await.unwrap(), None, "{}", store.name);
         let last_seen = store.state.session(&used.sid).await.unwrap().unwrap().last_seen;
-        assert!(last_seen.0.abs_diff(seen.0) < 100, "{}: seen {seen:?}, kept {last_seen:?}", store.name);
+        assert!(last_seen.0.abs_diff(seen.0) < 400, "{}: seen {seen:?}, kept {last_seen:?}", store.name);
     })
     .await;
 }
@@ -244,7 +248,7 @@ async fn many_sessions_are_touched_at_once() {
 #[tokio::test]
 async fn a_healthy_store_says_so() {
     on_every_store(async |store| {
-        let health = store.state.health().await.unwrap();
+        let health = insist(|| store.state.health()).await;
         assert_eq!(health.warnings, Vec::<String>::new(), "{}", store.name);
         assert!(health.clock_skew.abs() < 2.0, "{}: {}", store.name, health.clock_skew);
     })

@@ -325,11 +325,12 @@ async fn a_lease_has_one_holder_who_may_prolong_it_and_who_loses_it_in_time() {
             tries.spawn(async move { users.take("clean-up", &node.to_string(), ms(60_000)).await.unwrap() });
         }
         assert_eq!(tries.join_all().await.into_iter().filter(|taken| *taken).count(), 1, "{name}");
-        assert!(users.take("other", "a", ms(100)).await.unwrap(), "{name}");
-        assert!(users.take("other", "a", ms(100)).await.unwrap(), "{name}");
-        assert!(!users.take("other", "b", ms(100)).await.unwrap(), "{name}");
+        assert!(users.take("long", "a", ms(60_000)).await.unwrap(), "{name}");
+        assert!(users.take("long", "a", ms(60_000)).await.unwrap(), "{name}");
+        assert!(!users.take("long", "b", ms(60_000)).await.unwrap(), "{name}");
+        assert!(users.take("short", "a", ms(100)).await.unwrap(), "{name}");
         pass(ms(150)).await;
-        assert!(users.take("other", "b", ms(100)).await.unwrap(), "{name}");
+        assert!(users.take("short", "b", ms(100)).await.unwrap(), "{name}");
     })
     .await;
 }

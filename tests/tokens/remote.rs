@@ -157,7 +157,7 @@ async fn waiting_for_a_key_ends_with_the_budget() {
     site.put_answer(Answer { delay: Duration::from_secs(30), ..Answer::default() });
     let began = std::time::Instant::now();
     verifier.fetch_for_unknown_key(Duration::from_millis(50)).await;
-    assert!(began.elapsed() < Duration::from_secs(1));
+    assert!(began.elapsed() < Duration::from_secs(10));
     assert!(verifier.verify(&token(key(Algorithm::EdDSA), json!({}), json!({})), NOW).is_ok());
 }
 
@@ -169,7 +169,7 @@ async fn nobody_waits_for_a_fetch_that_is_known_to_hang() {
     let (verifier, _stop) = fetching(&address, &[]);
     until("readiness", || verifier.ready()).await;
     site.put_answer(Answer { delay: Duration::from_secs(60), ..Answer::default() });
-    let budget = Duration::from_millis(500);
+    let budget = Duration::from_secs(3);
     verifier.fetch_for_unknown_key(budget).await;
     let began = std::time::Instant::now();
     for _ in 0..100 {
