@@ -31,7 +31,7 @@ pub fn http(world: &World) -> Vec<Line> {
         || turn(&[checker.process.id()], || http1::run(&ours, CONNECTIONS, until, &mut to_ours)),
         || turn(&[floor.process.id()], || http1::run(&floor.at, CONNECTIONS, until, &mut to_floor)),
     );
-    let what = format!("warm check, HTTP/1.1 keep-alive, {} tokens in turn", tokens.len());
+    let what = format!("warm check, {CONNECTIONS} connections of HTTP/1.1, {} tokens in turn", tokens.len());
     vec![
         Line::new(&what, Mark::AtMost(1.15), compared.ratio(|turn| turn.cpu), cpu(&compared, "bare hyper")),
         Line::new(
@@ -61,7 +61,7 @@ pub fn grpc(world: &World) -> Vec<Line> {
         || turn(&[checker.process.id()], || calls(&ours, &mut to_ours)),
         || turn(&[floor.process.id()], || calls(&floor.at, &mut to_floor)),
     );
-    let what = format!("warm check, gRPC, {} tokens in turn", tokens.len());
+    let what = format!("warm check, {GRPC_CONNECTIONS} connections of gRPC, {} tokens in turn", tokens.len());
     vec![Line::new(&what, Mark::AtMost(0.65), compared.ratio(|turn| turn.cpu), cpu(&compared, "bare tonic"))]
 }
 

@@ -40,7 +40,7 @@ impl Serve {
         runtime.enable_all().build()?.block_on(async {
             let guard = logging::init(&loaded.config.logging)?;
             log_notices(&loaded);
-            if self.dev {
+            if self.dev && self.role != Role::Check {
                 tracing::warn!("--dev: every caller on this machine may log in as anyone; not for production");
             }
             // Told by the log alone: standard error is the log's.

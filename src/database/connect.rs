@@ -9,7 +9,8 @@ use std::time::Duration;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Error, Executor};
+use sqlx::{ConnectOptions, Connection, Error, Executor};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::DatabaseError;
 use super::engine::Engine;
@@ -106,16 +107,25 @@ async fn mysql(options: MySqlConnectOptions, most: u32) -> Result<sqlx::MySqlPoo
 
 /// Makes the first connection, to tell at start what is wrong.
 async fn first<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Result<(), DatabaseError> {
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     loop {
         match pool.acquire().await {
             Ok(_) => return Ok(()),
             Err(Error::Io(_) | Error::PoolTimedOut) if begun.elapsed() < FIRST_WAIT => {
-                tokio::time::sleep(WAIT / 5).await;
+                sleep(WAIT / 5).await;
             }
+            Err(Error::PoolTimedOut) => return Err(DatabaseError::Open(reason(pool).await)),
             Err(Error::Tls(error)) => return Err(DatabaseError::Tls(error.to_string())),
             Err(error) => return Err(DatabaseError::Open(error)),
         }
+    }
+}
+
+/// Why there is no connection: a pool tries again until its time is over, and tells only that.
+async fn reason<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Error {
+    match timeout(WAIT, pool.connect_options().connect()).await {
+        Ok(Err(error)) => error,
+        Ok(Ok(_)) | Err(_) => Error::PoolTimedOut,
     }
 }
 

@@ -41,6 +41,15 @@ async fn a_new_file_is_its_owners_only() {
 
 // SEC-K6
 #[tokio::test]
+async fn a_database_that_nobody_serves_is_told_with_its_reason() {
+    for engine in ["postgres", "mysql"] {
+        let settings = Settings { url: format!("{engine}://alice:secret@127.0.0.1:1/app"), ..Settings::default() };
+        let error = open(&settings).await.expect_err("nobody listens there").to_string();
+        assert!(error.contains("refused"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn no_error_shows_the_password() {
     for url in [
         "mongodb://u:canary@h/d",
