@@ -139,7 +139,7 @@ mod tests {
         streams.begin_turn();
         for _ in 0..2 * A_TURN + 1 {
             let done = Arc::clone(&done);
-            streams.giver().execute(async move { drop(done.fetch_add(1, Ordering::Relaxed)) });
+            streams.giver().execute(async move { _ = done.fetch_add(1, Ordering::Relaxed) });
         }
         let mut turns = Vec::new();
         for _ in 0..3 {
