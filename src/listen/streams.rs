@@ -4,8 +4,11 @@
 //! in one write after the last of them, and a proxy's thread had nothing to do until then. Here the answers of
 //! [`AT_ONCE`] streams are written while the next are being worked on, and a stream costs no task.
 
+use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -23,23 +26,31 @@ type Stream = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Held by the connection's task. What is left in it ends with the connection.
 pub(super) struct Streams {
-    given: Arc<Mutex<Given>>,
+    given: Arc<Given>,
     /// Polled with a waker of their own, and not done.
     begun: FuturesUnordered<Stream>,
+    /// Empty between two calls.
+    taken: Vec<Stream>,
 }
 
 /// hyper gives the streams to this, from within the connection's task. Each stream holds a clone, so none may hold the streams.
 #[derive(Clone, Debug)]
-pub(super) struct Giver(Weak<Mutex<Given>>);
+pub(super) struct Giver(Weak<Given>);
 
 #[derive(Default)]
 struct Given {
+    /// Not held while a stream is polled or dropped: it may have one for hyper in turn.
+    waiting: Mutex<Waiting>,
+    /// How many may still be polled in this turn.
+    left: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Waiting {
     /// Not yet polled.
     fresh: Vec<Stream>,
     /// Polled once, without a waker.
     touched: Vec<Stream>,
-    /// How many may still be polled in this turn.
-    left: usize,
 }
 
 /// What came of a look at the streams.
@@ -57,24 +68,24 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Giver {
         let Some(given) = self.0.upgrade() else { return };
         // A fault of ours in one stream is none of the others: hyper resets what is dropped.
         let stream: Stream = Box::pin(AssertUnwindSafe(stream).catch_unwind().map(drop));
-        let mut waiting = lock(&given);
+        let mut waiting = given.waiting();
         waiting.fresh.push(stream);
-        if waiting.fresh.len() < AT_ONCE || waiting.left < AT_ONCE {
+        let left = given.left.load(Relaxed);
+        if waiting.fresh.len() < AT_ONCE || left < AT_ONCE {
             return;
         }
         // hyper writes what they answer before it takes the next stream.
-        waiting.left -= AT_ONCE;
+        given.left.store(left - AT_ONCE, Relaxed);
         let fresh: Vec<_> = waiting.fresh.drain(..).collect();
         drop(waiting);
-        let pending = fresh.into_iter().filter_map(touch);
-        let pending: Vec<_> = pending.collect();
-        lock(&given).touched.extend(pending);
+        let pending: Vec<_> = fresh.into_iter().filter_map(touch).collect();
+        given.waiting().touched.extend(pending);
     }
 }
 
 impl Streams {
     pub(super) fn new() -> Self {
-        Self { given: Arc::default(), begun: FuturesUnordered::new() }
+        Self { given: Arc::default(), begun: FuturesUnordered::new(), taken: Vec::new() }
     }
 
     pub(super) fn giver(&self) -> Giver {
@@ -83,31 +94,44 @@ impl Streams {
 
     /// To be called whenever the connection's task is.
     pub(super) fn begin_turn(&self) {
-        lock(&self.given).left = A_TURN;
+        self.given.left.store(A_TURN, Relaxed);
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Went {
-        let (fresh, mut left, more) = {
-            let mut given = lock(&self.given);
-            self.begun.extend(given.touched.drain(..));
-            let count = given.fresh.len().min(given.left);
-            let fresh: Vec<_> = given.fresh.drain(..count).collect();
-            (fresh, given.left - count, !given.fresh.is_empty())
+        let Self { given, begun, taken } = self;
+        let mut left = given.left.load(Relaxed);
+        let more = {
+            let mut waiting = given.waiting();
+            begun.extend(waiting.touched.drain(..));
+            if waiting.fresh.len() <= left {
+                mem::swap(taken, &mut waiting.fresh);
+            } else {
+                taken.extend(waiting.fresh.drain(..left));
+            }
+            !waiting.fresh.is_empty()
         };
-        let mut went = if fresh.is_empty() { Went::Nowhere } else { Went::On };
-        self.begun.extend(fresh.into_iter().filter_map(touch));
+        left -= taken.len();
+        let mut went = if taken.is_empty() { Went::Nowhere } else { Went::On };
+        begun.extend(taken.drain(..).filter_map(touch));
         while left > 0
-            && let Poll::Ready(Some(())) = self.begun.poll_next_unpin(cx)
+            && !begun.is_empty()
+            && let Poll::Ready(Some(())) = begun.poll_next_unpin(cx)
         {
             went = Went::On;
             left -= 1;
         }
-        lock(&self.given).left = left;
+        given.left.store(left, Relaxed);
         if more || left == 0 {
             cx.waker().wake_by_ref();
             return Went::Enough;
         }
         went
+    }
+}
+
+impl Given {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,15 +141,8 @@ fn touch(mut stream: Stream) -> Option<Stream> {
     stream.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending().then_some(stream)
 }
 
-/// Never held while a stream is polled or dropped: it may have one for hyper in turn.
-fn lock(given: &Mutex<Given>) -> MutexGuard<'_, Given> {
-    given.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
 
     fn poll(streams: &mut Streams) -> Went {
@@ -139,12 +156,12 @@ mod tests {
         streams.begin_turn();
         for _ in 0..2 * A_TURN + 1 {
             let done = Arc::clone(&done);
-            streams.giver().execute(async move { _ = done.fetch_add(1, Ordering::Relaxed) });
+            streams.giver().execute(async move { _ = done.fetch_add(1, Relaxed) });
         }
         let mut turns = Vec::new();
         for _ in 0..3 {
             let went = poll(&mut streams);
-            turns.push((done.load(Ordering::Relaxed), went));
+            turns.push((done.load(Relaxed), went));
             streams.begin_turn();
         }
         let [first, second] = [A_TURN, 2 * A_TURN].map(|done| (done, Went::Enough));
