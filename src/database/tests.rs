@@ -39,7 +39,6 @@ async fn a_new_file_is_its_owners_only() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
-// SEC-K6
 #[tokio::test]
 async fn a_database_that_nobody_serves_is_told_with_its_reason() {
     for engine in ["postgres", "mysql"] {
@@ -49,6 +48,7 @@ async fn a_database_that_nobody_serves_is_told_with_its_reason() {
     }
 }
 
+// SEC-K6
 #[tokio::test]
 async fn no_error_shows_the_password() {
     for url in [

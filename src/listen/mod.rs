@@ -1,7 +1,8 @@
 //! Listeners: bind TCP or a Unix socket, accept, limit, time out, drain. Every plane's door stands on this.
 //!
-//! `address` binds, `serve` accepts, `cores` are the threads that serve, `connection` looks after one client, `watch` after all that are slow or idle, `drain`
-//! ends it all; `protocol` tells HTTP/1 from HTTP/2, whose `streams` a connection runs itself; `peer` and `client` say who is asking; `routed` lets an axum router stand behind a listener.
+//! `address` binds, `serve` accepts, `cores` are the threads that serve, `connection` looks after one client, `watch` after all that are slow
+//! or idle, `drain` ends it all. `protocol` tells HTTP/1 from HTTP/2, whose `streams` a connection runs itself. `peer` and `client` say
+//! who is asking; `routed` lets an axum router stand behind a listener.
 
 pub mod address;
 pub mod client;
